@@ -1,0 +1,163 @@
+"""Execute the notebooks in place and write what is measured or derived into them: the maintainer's tool.
+
+    python .ci/notebooks.py execute [NAME ...]   run, store outputs in a normal form, note the seconds
+    python .ci/notebooks.py stamp                badges, cost lines and the README's table, from pyproject and the notes
+    python .ci/notebooks.py check                the same, but only say what is out of step (exit status 1)
+
+Seconds go to notebooks/results/notebooks.json; nothing about cost is typed by hand.
+"""
+
+import datetime
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+NOTES = NOTEBOOKS / "results" / "notebooks.json"
+# The tests run the notebooks with the same settings (tests/conftest.py), so that outputs can be compared.
+SETTINGS = {
+    "TQDM_DISABLE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
+
+
+def execute(path: Path) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
+    for i, cell in enumerate(notebook.cells):
+        cell.id = f"{path.stem[:2]}-{i:02d}"
+        cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "reason")}
+    for key, value in SETTINGS.items():
+        os.environ[key] = value
+    os.environ.pop("MPLBACKEND", None)
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    start = time.perf_counter()
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}})
+    client.execute(env=dict(os.environ))
+    seconds = time.perf_counter() - start
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # time stamps would change at every run
+    notebook.metadata = {"kernelspec": notebook.metadata.kernelspec, "language_info": {"name": "python"}}
+    notebook.nbformat_minor = 5
+    nbformat.validate(notebook)
+    nbformat.write(notebook, path)
+    notes = json.loads(NOTES.read_text()) if NOTES.exists() else {}
+    notes[path.stem] = {
+        "seconds": round(seconds),
+        "cores": os.cpu_count(),
+        "device": "CPU",
+        "date": datetime.date.today().isoformat(),
+        "minutes_to_read": minutes_to_read(notebook),
+    }
+    NOTES.write_text(json.dumps(dict(sorted(notes.items())), indent=2) + "\n")
+    print(f"{path.stem}: {seconds:.0f} s, {len(notebook.cells)} cells")
+
+
+def minutes_to_read(notebook) -> int:
+    """An estimate: 120 words of prose a minute, half a minute a code cell, rounded up to five minutes."""
+    words = sum(len(c.source.split()) for c in notebook.cells if c.cell_type == "markdown")
+    code = sum(c.cell_type == "code" for c in notebook.cells)
+    return -(-int(words / 120 + code / 2) // 5) * 5
+
+
+def repository() -> str:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+
+
+def badges(stem: str) -> str:
+    place = repository().removeprefix("https://github.com/")
+    file = f"notebooks/{stem}.ipynb"
+    return (
+        f"[![Open this notebook in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+        f"(https://colab.research.google.com/github/{place}/blob/main/{file}) "
+        f"[![Open this notebook in Binder](https://mybinder.org/badge_logo.svg)]"
+        f"(https://mybinder.org/v2/gh/{place}/main?urlpath=lab/tree/{file})"
+    )
+
+
+def cost(stem: str) -> str:
+    note = json.loads(NOTES.read_text())[stem]
+    download = "no download (the parent's weights come with the installation)"
+    if stem.startswith("01"):
+        download = "no download"
+    return (
+        f"**What it costs.** About {note['minutes_to_read']} minutes to read and try; all cells together run in "
+        f"{note['seconds']} seconds on a CPU with {note['cores']} cores (measured {note['date']}; on a T4 GPU: not "
+        f"measured yet); {download}."
+    )
+
+
+def title(stem: str) -> tuple[str, str]:
+    """A notebook's heading, and the question below it: the first two lines of its first cell after the badges."""
+    cells = json.loads((NOTEBOOKS / f"{stem}.ipynb").read_text())["cells"]
+    lines = [line for line in "".join(cells[1]["source"]).splitlines() if line.strip()]
+    return lines[0].removeprefix("# "), lines[1].strip("*_ ")
+
+
+def table() -> str:
+    rows = ["| notebook | the question it answers | seconds on 2 CPU cores |", "|---|---|---|"]
+    for stem, note in json.loads(NOTES.read_text()).items():
+        name, question = title(stem)
+        rows.append(f"| [{name}](notebooks/{stem}.ipynb) | {question} | {note['seconds']} |")
+    return "\n".join(rows)
+
+
+def stamped() -> dict[Path, str]:
+    """Every file that carries derived text, as it should be."""
+    wanted = {}
+    for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
+        text = path.read_text()
+        notebook = json.loads(text)
+        for cell in notebook["cells"]:
+            tags = cell["metadata"].get("tags", [])
+            for tag, make in (("badges", badges), ("cost", cost)):
+                if tag in tags:
+                    cell["source"] = make(path.stem).splitlines(keepends=True)
+        address = re.compile(r"git\+https://[^\s\"']+")
+        for cell in notebook["cells"]:
+            cell["source"] = [address.sub(f"git+{repository()}", line) for line in cell["source"]]
+        wanted[path] = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+    readme = (ROOT / "README.md").read_text()
+    start, end = "<!-- table of notebooks: python .ci/notebooks.py stamp -->", "<!-- end of table -->"
+    if start in readme:
+        before, rest = readme.split(start)
+        wanted[ROOT / "README.md"] = f"{before}{start}\n{table()}\n{end}{rest.split(end)[1]}"
+    return wanted
+
+
+def main(command: str, *names: str) -> int:
+    paths = [NOTEBOOKS / f"{Path(n).stem}.ipynb" for n in names] or sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    if command == "execute":
+        for path in paths:
+            execute(path)
+    elif command == "stamp":
+        for path, text in stamped().items():
+            path.write_text(text)
+    elif command == "check":
+        stale = [path.name for path, text in stamped().items() if path.read_text() != text]
+        print("out of step, run `python .ci/notebooks.py stamp`: " + ", ".join(stale) if stale else "in step")
+        return bool(stale)
+    else:
+        print(__doc__)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*(sys.argv[1:] or ["help"])))

@@ -1,0 +1,181 @@
+"""Train chosen entries only, through small copies: how a `Child` meets an optimizer.
+
+The optimizer holds, for each masked parameter, one 1-D tensor with just the chosen entries (the *compact* copy), so
+its moments are as small as the child. The model keeps its whole (*dense*) tensors, and backward fills their
+gradients. When a step begins, the chosen entries of the dense gradient are gathered into the compact one; the
+optimizer moves the compact copy; then it is written back. An entry outside the child is never touched: not by
+momentum, not by weight decay.
+
+Between steps the dense parameters stand in the optimizer's groups, next to their copies, so that `zero_grad`,
+gradient clipping, GradScaler's unscaling and its search for infinities see the gradients where they are. During a
+step they are taken out, so that the optimizer neither moves them nor keeps state for them.
+
+Taught in notebook 09.
+"""
+
+import torch
+
+from .hooks import Joint, clean_name
+
+
+class Slice:
+    """The chosen entries of one dense parameter, and their compact copy."""
+
+    def __init__(self, child, model: torch.nn.Module, name: str, dense: torch.nn.Parameter, index: torch.Tensor):
+        self.child, self.model, self.name, self.dense = child, model, name, dense
+        self.index = index.to(dense.device)
+        self.compact = torch.nn.Parameter(self._gather(dense.detach()), requires_grad=True)
+        self.compact.child_slice = self  # so that attach, and the guard in hooks.py, know what this tensor is
+        self._remember()
+
+    def _gather(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.reshape(-1).index_select(0, self.index)
+
+    def gather_gradient(self) -> None:
+        grad = self.dense.grad
+        self.compact.grad = None if grad is None else self._gather(grad)
+
+    def write_back(self) -> None:
+        """Put the compact values in their places in the dense parameter."""
+        data = self.dense.detach()
+        flat = data.reshape(-1)  # a view where memory allows, else a copy to be written back
+        flat.index_copy_(0, self.index.long(), self.compact.detach())
+        if flat.data_ptr() != data.data_ptr():
+            data.copy_(flat.view_as(data))
+        self._remember()
+
+    def _remember(self) -> None:
+        self._seen = self.dense._version, self.dense.data_ptr()
+
+    def changed_outside(self) -> bool:
+        """Has anybody written to the dense parameter, or moved it, since our last write-back?"""
+        return self._seen != (self.dense._version, self.dense.data_ptr())
+
+    def refresh(self) -> None:
+        """Take the dense values over: a change from outside wins. Follows a move to another device or dtype."""
+        self.index = self.index.to(self.dense.device)
+        self.compact.data = self._gather(self.dense.detach())
+        self._remember()
+
+
+class CompactJoint(Joint):
+    """A `Child` on one optimizer."""
+
+    kind = "Child"
+
+    def __init__(self, child, optimizer: torch.optim.Optimizer):
+        self.child = child
+        self.slices = _find_slices(child, optimizer)
+        super().__init__(optimizer)
+        self._add_dense_parameters()
+
+    def _add_dense_parameters(self) -> None:
+        """Into the group of its compact copy; a parameter of which nothing was chosen into the first such group."""
+        group_of = {id(p): group for group in self.optimizer.param_groups for p in group["params"]}
+        home = {s.name: group_of[id(s.compact)] for s in self.slices}
+        model, fallback = self.slices[0].model, next(iter(home.values()))
+        self._dense = set()
+        for name, param in model.named_parameters():
+            if clean_name(name) in self.child.indices:
+                group = home.get(name, fallback)
+                group["params"].append(param)
+                if "param_names" in group:
+                    group["param_names"].append(f"{name} (dense)")
+                self._dense.add(id(param))
+
+    def _show_dense(self, visible: bool) -> None:
+        """Take the dense parameters out of the groups for the length of a step, or put them back."""
+        for group in self.optimizer.param_groups:
+            params = group["params"]  # changed in place: LBFGS keeps this very list
+            if visible and "_dense" in group:
+                params.extend(group.pop("_dense"))
+            elif not visible and "_dense" not in group:
+                group["_dense"] = [p for p in params if id(p) in self._dense]
+                params[:] = [p for p in params if id(p) not in self._dense]
+
+    def _follow_model(self) -> None:
+        """Weights changed or moved from outside win over our copies; a replaced parameter is an error."""
+        for s in self.slices:
+            if s.model.get_parameter(s.name) is not s.dense:
+                raise RuntimeError(
+                    f"parameter {s.name!r} of the model is another object than when the child was attached "
+                    "(load_state_dict(assign=True) replaces them): make a new optimizer and attach the child again"
+                )
+            if s.changed_outside():
+                s.refresh()
+                self._move_state(s.compact)
+
+    def _move_state(self, compact: torch.nn.Parameter) -> None:
+        """The moments follow to another device; a step count stays on the CPU unless the optimizer wants it along."""
+        count_along = any(group.get("fused") or group.get("capturable") for group in self.optimizer.param_groups)
+        state = self.optimizer.state.get(compact, {})
+        for key, value in state.items():
+            if torch.is_tensor(value) and (value.dim() or count_along):
+                state[key] = value.to(compact.device)
+
+    @torch.no_grad()
+    def before_step(self) -> None:
+        self._show_dense(True)  # a step that failed half-way may have left them out
+        self._follow_model()
+        for s in self.slices:
+            s.gather_gradient()
+        self._show_dense(False)
+
+    @torch.no_grad()
+    def before_closure(self) -> None:
+        in_step = any("_dense" in group for group in self.optimizer.param_groups)
+        if in_step:  # a second call within one step: the loss must be computed with the weights as they are now
+            self._finish()
+
+    @torch.no_grad()
+    def after_step(self, taken: bool) -> None:
+        self._finish()
+
+    def _finish(self) -> None:
+        for s in self.slices:
+            s.write_back()
+            s.compact.grad = None
+        self._show_dense(True)
+
+    def state(self) -> dict:
+        shapes = {name: list(shape) for name, shape in self.child.shapes.items()}
+        return {"indices": {name: i.cpu() for name, i in self.child.indices.items()}, "shapes": shapes}
+
+    def load_state(self, state: dict) -> None:
+        indices, mine = state["indices"], self.child.indices
+        if set(indices) != set(mine) or not all(torch.equal(indices[n].cpu(), mine[n].cpu()) for n in mine):
+            raise ValueError(
+                "state_dict was saved with another child: its moments belong to other entries. Attach "
+                "Child.from_state_dict(state_dict) before loading, or start from fresh moments."
+            )
+
+    def remove(self) -> None:
+        """Take the child off the optimizer, which then cannot train it: its compact copies get no gradients."""
+        super().remove()
+        self._show_dense(True)
+        for group in self.optimizer.param_groups:
+            keep = [i for i, p in enumerate(group["params"]) if id(p) not in self._dense]
+            if "param_names" in group:
+                group["param_names"] = [group["param_names"][i] for i in keep]
+            group["params"][:] = [group["params"][i] for i in keep]
+
+
+def _find_slices(child, optimizer) -> list[Slice]:
+    """The child's compact copies among the optimizer's parameters: all of them, of one model, and nothing dense."""
+    params = [p for group in getattr(optimizer, "param_groups", []) for p in group["params"]]
+    slices = [p.child_slice for p in params if getattr(p, "child_slice", None) and p.child_slice.child is child]
+    chosen = {name for name, index in child.indices.items() if index.numel()}
+    missing = chosen - {clean_name(s.name) for s in slices}
+    if missing:
+        raise ValueError(
+            f"optimizer does not hold this child's parameters: {len(missing)} of {len(chosen)} are missing, such as "
+            f"{min(missing)!r}. Make it from child.parameters(model), then attach the same child."
+        )
+    if len({id(s.model) for s in slices}) > 1 or len(slices) > len(chosen):
+        raise ValueError(
+            "optimizer holds this child's parameters more than once: use one call of child.parameters(model)"
+        )
+    dense = {id(p) for name, p in slices[0].model.named_parameters() if clean_name(name) in child.indices}
+    if any(id(p) in dense for p in params):
+        raise ValueError("optimizer also holds whole parameters of the masked scope, which would train in full")
+    return slices

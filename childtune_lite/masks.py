@@ -1,0 +1,175 @@
+"""Child-Tuning_F: a fresh Bernoulli mask on the gradient at every step (Xu et al., EMNLP 2021, section 2.2).
+
+Each entry of the gradient is kept with probability p_F and divided by p_F, so that the expected gradient stays what
+it was. p_F = 1 is plain fine-tuning. `bernoulli_mask` is the idea in one line; `BernoulliMask` puts it on any
+optimizer. Taught in notebook 01.
+"""
+
+import hashlib
+import weakref
+from collections.abc import Callable
+
+import torch
+
+from .draws import bernoulli_threshold, make_key, random_int32
+from .hooks import Joint, check_share, clean_name
+
+
+def bernoulli_mask(gradient: torch.Tensor, p: float, generator: torch.Generator | None = None) -> torch.Tensor:
+    """A 0/1 mask of the gradient's shape, dtype and device: each entry is 1 with probability p.
+
+    Dividing by p is left to the caller, so that the effect of that factor can be seen. For teaching: it draws from an
+    ordinary generator (PyTorch's global one unless `generator` is given). Taught in notebook 01.
+    """
+    return torch.empty_like(gradient).bernoulli_(check_share(p), generator=generator)
+
+
+class BernoulliMask:
+    """The mask of Child-Tuning_F, attached to an ordinary optimizer.
+
+    Args:
+        p: share of the entries that is kept at each step, in (0, 1]; the paper's p_F. May be set while training runs
+            (`mask.p = 0.5`): it takes effect at the next step.
+        seed: which masks are drawn. Entry i of parameter `name` at step t is kept or not by a pure function of
+            (seed, t, name, i): the same on CPU and GPU, on every rank and after every resume, and no random state is
+            touched.
+        scope: which parameters are masked, a predicate on their names. None masks all that the optimizer holds, as
+            Algorithm 1 of the paper and the released code do (ChildTuningOptimizer.py).
+
+    Example:
+        >>> optimizer = torch.optim.AdamW(model.parameters(), lr=4e-5)
+        >>> handle = ct.BernoulliMask(p=0.3, seed=0).attach(optimizer, model)
+    """
+
+    def __init__(self, p: float, seed: int = 0, scope: Callable[[str], bool] | None = None):
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise ValueError(f"seed={seed!r}: expected an int")
+        self.p, self.seed, self.scope = p, seed, scope
+        self.step = 0  # optimizer steps taken since attach
+        self._joint = None  # a weak reference: the mask does not keep an optimizer alive
+
+    @property
+    def p(self) -> float:
+        return self._p
+
+    @p.setter
+    def p(self, value: float) -> None:
+        self._p = check_share(value)
+
+    def attach(self, optimizer: torch.optim.Optimizer, model: torch.nn.Module | None = None) -> Joint:
+        """Mask the gradients each time `optimizer` steps; counting starts at step 0. Returns a handle to `remove()`.
+
+        A parameter is known by its name: the optimizer's own (`param_names`, when it was made from named parameters),
+        else its name in `model`, else its place in the optimizer ("0.3": group 0, parameter 3).
+        """
+        if self._joint is not None and self._joint() is not None:
+            raise ValueError("this BernoulliMask is attached already: call handle.remove() first, or make another mask")
+        joint = _BernoulliJoint(self, optimizer, model)
+        self.step, self._joint = 0, weakref.ref(joint)
+        return joint
+
+    @torch.no_grad()
+    def keep(self, name: str, shape: tuple[int, ...], step: int | None = None, device="cpu") -> torch.Tensor:
+        """The bool mask of parameter `name` at `step` (default: the step that comes next). True is kept."""
+        mask = torch.ones(shape, device=device)
+        self._apply_(mask.view(-1), name, self.step if step is None else step)
+        return mask != 0
+
+    @torch.no_grad()
+    def masked(self, name: str, gradient: torch.Tensor) -> torch.Tensor:
+        """What the optimizer will see of this gradient at the step that comes next: kept entries / p, else 0."""
+        flat = gradient.detach().clone(memory_format=torch.contiguous_format).view(-1)
+        if self.scope is None or self.scope(name):
+            self._apply_(flat, name, self.step)
+        return flat.view(gradient.shape)
+
+    def _apply_(self, flat: torch.Tensor, name: str, step: int) -> None:
+        """Multiply a flat gradient by mask / p, in place."""
+        if self.p == 1:
+            return  # so that p = 1 is the plain optimizer bit for bit, and costs nothing
+        threshold, drawn_p = bernoulli_threshold(self.p)
+        factor = None  # float32 also for half-precision gradients: 1/p would lose digits in bfloat16
+        for start, bits in random_int32(make_key(self.seed, step, name), flat.numel(), flat.device):
+            factor = torch.empty(bits.shape, device=flat.device) if factor is None else factor[: bits.numel()]
+            torch.lt(bits, threshold, out=factor)
+            flat[start : start + bits.numel()].mul_(factor.mul_(1 / drawn_p))
+
+
+class _BernoulliJoint(Joint):
+    kind = "BernoulliMask"
+
+    def __init__(self, mask: BernoulliMask, optimizer: torch.optim.Optimizer, model: torch.nn.Module | None):
+        self.mask, self.model = mask, model
+        super().__init__(optimizer)
+        try:
+            self.names = self._name_parameters()
+            if mask.scope is not None and not any(map(mask.scope, self.names.values())):
+                raise ValueError(
+                    f"scope matches none of the optimizer's {len(self.names)} parameters (the first is called "
+                    f"{next(iter(self.names.values()))!r}), so nothing would be masked. Give attach() the model, so "
+                    "that parameters have names, or another scope."
+                )
+        except ValueError:
+            self.remove()
+            raise
+
+    def _name_parameters(self) -> dict[int, str]:
+        in_model = {} if self.model is None else {id(p): clean_name(n) for n, p in self.model.named_parameters()}
+        names = {}
+        for g, group in enumerate(self.optimizer.param_groups):
+            for i, param in enumerate(group["params"]):
+                if "param_names" in group:
+                    name = clean_name(group["param_names"][i])
+                elif self.model is None:
+                    name = f"{g}.{i}"
+                elif id(param) in in_model:
+                    name = in_model[id(param)]
+                else:
+                    raise ValueError(
+                        f"model has no parameter for entry {i} of the optimizer's group {g} (shape "
+                        f"{tuple(param.shape)}): attach the mask with the model whose parameters the optimizer holds"
+                    )
+                names[id(param)] = name
+        return names
+
+    @torch.no_grad()
+    def before_step(self) -> None:
+        params = [param for group in self.optimizer.param_groups for param in group["params"]]
+        if any(id(param) not in self.names for param in params):  # a group was added since
+            self.names = self._name_parameters()
+        for param in params:
+            name, grad = self.names[id(param)], param.grad
+            if grad is None or (self.mask.scope is not None and not self.mask.scope(name)):
+                continue
+            if grad.layout != torch.strided:
+                raise ValueError(f"the gradient of {name!r} is sparse; a mask needs a dense one (sparse=False)")
+            flat = grad.reshape(-1)  # a view where memory allows, else a copy to be written back
+            self.mask._apply_(flat, name, self.mask.step)
+            if flat.data_ptr() != grad.data_ptr():
+                grad.copy_(flat.view_as(grad))
+
+    def after_step(self, taken: bool) -> None:
+        self.mask.step += taken
+
+    def state(self) -> dict:
+        return {"p": self.mask.p, "seed": self.mask.seed, "step": self.mask.step, "names": self._digest()}
+
+    def load_state(self, state: dict) -> None:
+        for setting in ("p", "seed"):
+            if state[setting] != getattr(self.mask, setting):
+                raise ValueError(
+                    f"state_dict was saved with {setting}={state[setting]}, this mask has {setting}="
+                    f"{getattr(self.mask, setting)}: make BernoulliMask(p={state['p']}, seed={state['seed']})"
+                )
+        if state["names"] != self._digest():
+            raise ValueError(
+                "state_dict was saved with other parameter names: it belongs to another model or optimizer"
+            )
+        self.mask.step = state["step"]
+
+    def _digest(self) -> str:
+        return hashlib.blake2b("\n".join(self.names.values()).encode(), digest_size=8).hexdigest()
+
+    def remove(self) -> None:
+        super().remove()
+        self.mask._joint = None

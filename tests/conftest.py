@@ -1,0 +1,70 @@
+"""Common ground of the tests: a tiny network with real transformer layers, and the real parent, loaded once."""
+
+import os
+
+os.environ.pop("MPLBACKEND", None)  # a notebook's kernel inherits it, and would show no figures
+# The stored outputs were made with these settings too; see .ci/notebooks.py.
+for key, value in {
+    "TQDM_DISABLE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}.items():
+    os.environ.setdefault(key, value)
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if type(item).__name__ == "IPyNbCell":
+            item.add_marker(pytest.mark.notebook)
+
+
+@pytest.fixture
+def tiny():
+    """A BERT classifier of two layers, 16 wide, with random weights; about 5,000 entries in its masked scope."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    config = BertConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=32, num_labels=3,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return BertForSequenceClassification(config).eval()
+
+
+@pytest.fixture
+def batches():
+    """Three batches of 6, 6 and 4 examples for `tiny`, with padding; always the same."""
+    generator = torch.Generator().manual_seed(1)
+    made = []
+    for size in (6, 6, 4):
+        mask = torch.ones(size, 10, dtype=torch.long)
+        mask[size // 2 :, 6:] = 0
+        made.append(
+            {
+                "input_ids": torch.randint(1, 50, (size, 10), generator=generator),
+                "attention_mask": mask,
+                "labels": torch.randint(0, 3, (size,), generator=generator),
+            }
+        )
+    return made
+
+
+@pytest.fixture(scope="session")
+def minilm():
+    """The real parent and its tokenizer. Tests must not change it."""
+    import childtune_lite as ct
+
+    return ct.load_parent("minilm", num_labels=2)
+
+
+def backward(model, batch) -> None:
+    """Fill `.grad` as a training loop does."""
+    model.zero_grad()
+    model(**batch).loss.backward()

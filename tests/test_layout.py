@@ -1,0 +1,93 @@
+"""The house: what may stand where, what imports what, what an import costs, and the style."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "childtune_lite"
+# A room imports only from floors below it.
+FLOORS = {
+    "draws": 0, "hooks": 0, "checks": 0, "about": 0, "lexicon": 0, "metrics": 0, "plots": 0, "selection": 0, "per_example": 0,
+    "masks": 1, "fisher": 1, "parents": 1, "compact": 1, "grammar": 1, "recorder": 1,
+    "child": 2, "rows": 2,
+    "tasks": 3, "recipes": 3,
+    "finetune": 4,
+    "__init__": 5,
+}  # fmt: skip
+
+
+def imported_rooms(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            yield from [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda p: p.stem)
+def test_rooms_import_from_below_only(path):
+    for room in imported_rooms(path):
+        assert FLOORS[room] < FLOORS[path.stem], f"{path.stem} imports {room}"
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_rooms_stay_small_and_say_what_they_are(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 250
+    assert ast.get_docstring(ast.parse(text))
+
+
+def test_importing_the_module_imports_no_heavy_package():
+    """`import childtune_lite` costs what `import torch` costs: the rest is imported where it is used."""
+    code = (
+        "import torch, sys; before = set(sys.modules); import childtune_lite; "
+        "print(sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
+    )
+    new = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for heavy in (
+        "transformers",
+        "datasets",
+        "matplotlib",
+        "ipywidgets",
+        "IPython",
+        "sklearn",
+        "scipy",
+        "pandas",
+        "tqdm",
+    ):
+        assert f"'{heavy}'" not in new
+
+
+def test_importing_it_changes_no_random_state():
+    code = (
+        "import torch; s = torch.get_rng_state(); import childtune_lite; print(torch.equal(s, torch.get_rng_state()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
+
+
+def git_files():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
+        "\n"
+    )
+    return [f for f in listed if f]
+
+
+def test_top_level_holds_what_it_may():
+    files = git_files()
+    if not files:
+        pytest.skip("not in a git checkout")
+    allowed = {
+        "notebooks", "childtune_lite", "tests", "binder", "requirements.txt", "README.md", "pyproject.toml", "LICENSE",
+        "CITATION.cff",
+    }  # fmt: skip
+    assert {f.split("/")[0] for f in files if not f.startswith(".")} <= allowed
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=["lint", "format"])
+def test_ruff_is_content(command):
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
