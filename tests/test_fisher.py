@@ -36,7 +36,7 @@ def slow_per_example(model, batches, names):
 
 
 def slow_per_batch(model, batches, names):
-    """The released recipe in our own words, in evaluation mode and without its clipping: square each batch's gradient."""
+    """The released recipe in our own words, in evaluation mode without clipping: square each batch's gradient."""
     total = {}
     for batch in batches:
         backward(model, batch)
@@ -65,7 +65,7 @@ SLOW = {"per_example": slow_per_example, "per_batch": slow_per_batch, "expected"
 
 
 def assert_same(scores, reference, tol=1e-5):
-    """Equal to `tol` of each tensor's largest score; of the network's largest where a score is zero but for rounding."""
+    """Equal to `tol` of a tensor's largest score, or of the network's where scores are zero but for rounding."""
     assert list(scores) == list(reference)
     largest = max(r.max() for r in reference.values())
     for name, score in scores.items():
@@ -265,9 +265,9 @@ def test_default_scope_leaves_the_rest(name):
 
 
 def test_errors_name_the_argument_and_the_way_out(tiny, batches):
-    with pytest.raises(ValueError, match="estimator='fisher'.*per_example"):
+    with pytest.raises(ValueError, match=r"estimator='fisher'.*per_example"):
         ct.fisher_scores(tiny, batches, "fisher")
-    with pytest.raises(ValueError, match="scope=.*none"):
+    with pytest.raises(ValueError, match=r"scope=.*none"):
         ct.fisher_scores(tiny, batches, scope=lambda name: False)
     with pytest.raises(ValueError, match="batches is empty"):
         ct.fisher_scores(tiny, [])

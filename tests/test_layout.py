@@ -11,10 +11,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "childtune_lite"
 # A room imports only from floors below it.
 FLOORS = {
-    "draws": 0, "hooks": 0, "checks": 0, "about": 0, "lexicon": 0, "metrics": 0, "plots": 0, "selection": 0, "per_example": 0,
-    "masks": 1, "fisher": 1, "parents": 1, "compact": 1, "grammar": 1, "recorder": 1,
+    "about": 0, "acceptability": 0, "checks": 0, "draws": 0, "entailment": 0, "hooks": 0, "lexicon": 0, "metrics": 0,
+    "per_example": 0, "plots": 0, "recorder": 0, "selection": 0,
+    "compact": 1, "fisher": 1, "grammar": 1, "masks": 1, "parents": 1,
     "child": 2, "rows": 2,
-    "tasks": 3, "recipes": 3,
+    "recipes": 3, "tasks": 3,
     "finetune": 4,
     "__init__": 5,
 }  # fmt: skip
