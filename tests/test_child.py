@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 from conftest import backward
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_masks import OPTIMIZERS, train, weights
 
@@ -54,6 +54,7 @@ def test_bottom_is_the_lowest_and_random_has_the_size_and_no_preference(tiny):
     cut=st.integers(1, 39),
     p=st.floats(0.01, 1),
 )
+@example(values=[0.0] * 6, cut=3, p=0.5)  # all tied, over two tensors
 def test_any_ties_still_give_exactly_round_pn_and_the_first_ones(values, cut, p):
     """Against a slow reference: sort by (score, then tensor name, then index)."""
     values = torch.tensor(values)
@@ -284,10 +285,11 @@ def test_accumulated_gradients_make_one_step(tiny, batches):
     torch.testing.assert_close(weights(first), weights(second), rtol=1e-4, atol=1e-6)
 
 
-def test_skipped_amp_step_changes_nothing(tiny, batches):
+@pytest.mark.parametrize("fused", [False, True])
+def test_skipped_amp_step_changes_nothing(tiny, batches, fused):
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**4)
     child = child_of(tiny)
-    optimizer = torch.optim.SGD(child.parameters(tiny), lr=0.1)
+    optimizer = torch.optim.AdamW(child.parameters(tiny), lr=0.1, fused=fused)
     child.attach(optimizer)
     before = weights(tiny)
     scaler.scale(tiny(**batches[0]).loss).backward()

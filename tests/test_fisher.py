@@ -162,6 +162,14 @@ def test_loss_that_is_no_mean_over_examples_is_exact(odd_batches):
     assert_same(scores, slow_per_example(model, odd_batches, list(scores)))
 
 
+def test_loss_that_is_a_mean_in_the_first_batch_only_is_exact(odd_batches):
+    torch.manual_seed(0)
+    model = Odd(token_mean=True)
+    odd_batches[0]["x"][:, 0] = 1.0  # equal weights: here the loss is a plain mean over examples
+    scores = ct.fisher_scores(model, odd_batches)
+    assert_same(scores, slow_per_example(model, odd_batches, list(scores)))
+
+
 def test_module_called_twice_adds_up_before_it_squares(odd_batches, no_fallback):
     class Twice(torch.nn.Module):
         def __init__(self):

@@ -10,7 +10,7 @@ import torch
 from conftest import backward
 
 import childtune_lite as ct
-from childtune_lite.draws import MAX_ENTRIES, make_key, random_int32
+from childtune_lite.draws import CHUNK, MAX_ENTRIES, make_key, random_int32
 
 OPTIMIZERS = {
     "sgd": lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9, weight_decay=0.01),
@@ -51,12 +51,13 @@ def correlation(a, b):
     [
         lambda m: (m.keep("w", (400_000,))[:-1], m.keep("w", (400_000,))[1:]),
         lambda m: (m.keep("w", (400_000,))[::2], m.keep("w", (400_000,))[1::2]),
+        lambda m: m.keep("w", (2, CHUNK)),
         lambda m: (m.keep("w", (400_000,), step=7), m.keep("w", (400_000,), step=8)),
         lambda m: (m.keep("w", (400_000,)).view(-1, 2), m.keep("w", (400_000,), step=1).view(-1, 2).flip(1)),
         lambda m: (m.keep("layer.0.w", (400_000,)), m.keep("layer.1.w", (400_000,))),
         lambda m: (m.keep("w", (400_000,)), ct.BernoulliMask(m.p, seed=m.seed + 1).keep("w", (400_000,))),
     ],
-    ids=["neighbours", "even-odd", "steps", "steps-swapped", "parameters", "seeds"],
+    ids=["neighbours", "even-odd", "chunks", "steps", "steps-swapped", "parameters", "seeds"],
 )
 def test_draws_are_unrelated(pair):
     """A correlation of independent draws has standard error 1 / sqrt(n); 6 of them leave no room for a pattern."""
@@ -260,9 +261,10 @@ def test_resume_equals_the_run_that_never_stopped(tiny, batches):
     assert torch.equal(weights(through), train(fresh, resumed, batches, steps=3))
 
 
-def test_step_that_gradscaler_skips_changes_nothing(tiny, batches):
+@pytest.mark.parametrize("fused", [False, True])  # a fused optimizer's step is called all the same, and skips inside
+def test_step_that_gradscaler_skips_changes_nothing(tiny, batches, fused):
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**4)
-    optimizer = torch.optim.SGD(tiny.parameters(), lr=0.1)
+    optimizer = torch.optim.AdamW(tiny.parameters(), lr=0.1, fused=fused)
     mask = ct.BernoulliMask(0.3)
     mask.attach(optimizer, tiny)
     before = weights(tiny)
@@ -272,6 +274,11 @@ def test_step_that_gradscaler_skips_changes_nothing(tiny, batches):
     scaler.update()
     assert mask.step == 0
     assert torch.equal(before, weights(tiny))
+    optimizer.zero_grad()
+    scaler.scale(tiny(**batches[0]).loss).backward()
+    scaler.step(optimizer)
+    assert mask.step == 1
+    assert not torch.equal(before, weights(tiny))
 
 
 # ---- what must not pass in silence
