@@ -66,7 +66,7 @@ def test_a_step_sees_the_clipped_gradient(parent_and_task):
     """Clipping, as Trainer and accelerate do it over the model's parameters, reaches the compact gradients."""
     parent, task = parent_and_task
     model = copy.deepcopy(parent)
-    optimizer, child = masked_optimizer("D", model, parent, task)
+    optimizer, _ = masked_optimizer("D", model, parent, task)
     seen = []
     optimizer.register_step_pre_hook(
         lambda o, a, k: seen.extend(p.grad.clone() for g in o.param_groups for p in g["params"] if p.grad is not None)
