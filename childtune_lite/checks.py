@@ -38,4 +38,5 @@ def compare_guess(guess: float | None, measured: float, what: str, digits: int =
     if guess is None:
         print(f"{what}: measured {measured:.{digits}f}. (You made no guess: set it above, and run both cells again.)")
     else:
-        print(f"{what}: you said {guess:.{digits}f}, measured {measured:.{digits}f}, off by {guess - measured:+.{digits}f}.")
+        off = f"{guess - measured:+.{digits}f}"
+        print(f"{what}: you said {guess:.{digits}f}, measured {measured:.{digits}f}, off by {off}.")

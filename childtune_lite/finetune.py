@@ -86,7 +86,8 @@ def finetune(
     start = time.perf_counter()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         model = draw_head(copy.deepcopy(parent), seed).to(device)
-        scoring_batches = task.batches("train", batch_size)
+        # Shuffled: the generated tasks lie in order of alternating classes, and per_batch would see balanced batches.
+        scoring_batches = task.batches("train", batch_size, seed=1000 * seed)
         arm = set_up(recipe, model, Setting(p, lr, weight_decay, seed, estimator, scope, scoring_batches))
         result = Result(recipe, settings, model, arm.trained_share, arm.child)
         result.seconds = {"scoring": time.perf_counter() - start, "recording": 0.0}
@@ -109,7 +110,8 @@ def _train(result: Result, arm, task, record_every: int, progress: bool) -> None
     device = next(model.parameters()).device
     total = s["epochs"] * len(task.batches("train", s["batch_size"]))
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _schedule(step, total, s["warmup"]))
-    bar = tqdm(total=total, desc=result.recipe, leave=False, disable=None if progress else True)
+    switch = {} if progress else {"disable": True}  # left out, the environment variable TQDM_DISABLE decides
+    bar = tqdm(total=total, desc=result.recipe, leave=False, **switch)
     model.train()
     for epoch in range(s["epochs"]):
         for batch in task.batches("train", s["batch_size"], seed=1000 * s["seed"] + epoch):

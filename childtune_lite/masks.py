@@ -21,7 +21,10 @@ def bernoulli_mask(gradient: torch.Tensor, p: float, generator: torch.Generator 
     Dividing by p is left to the caller, so that the effect of that factor can be seen. For teaching: it draws from an
     ordinary generator (PyTorch's global one unless `generator` is given). Taught in notebook 01.
     """
-    return torch.empty_like(gradient).bernoulli_(check_share(p), generator=generator)
+    # Not `bernoulli_`: PyTorch draws it in another way on some CPUs, and a notebook should show the same mask on all.
+    fine = torch.float32 if gradient.device.type == "mps" else torch.float64
+    coins = torch.rand(gradient.shape, dtype=fine, device=gradient.device, generator=generator)
+    return (coins < check_share(p)).to(gradient.dtype)
 
 
 class BernoulliMask:

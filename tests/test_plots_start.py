@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import childtune_lite as ct
-from childtune_lite.plots import start
+from childtune_lite.plots import drawing
 from childtune_lite.plots.style import BROWN, png
 
 
@@ -61,25 +61,25 @@ def test_texts_of_the_drawing_do_not_overlap(make):
 def test_the_drawing_updates_every_line_above_and_the_child_below():
     above_and_below = thick_lines(drawn(ct.plots.idea()).axes[0])
     below = thick_lines(drawn(ct.plots.readme_figure()).axes[0])
-    child = int(start.F_MASKS[0].sum() + start.LAST_LAYER.sum())
+    child = int(drawing.F_MASKS[0].sum() + drawing.LAST_LAYER.sum())
     assert len(below) == child
     assert len(above_and_below) == 15 + child  # 3 * 3 and 3 * 2 lines in the network above
 
 
 def test_the_drawing_multiplies_right():
     said = texts(drawn(ct.plots.readme_figure()).axes[0])
-    mask = start.F_MASKS[0]
-    for value in (start.GRADIENT * mask / mask.mean())[mask == 1]:
-        assert f"{value:.1f}".replace("-", "−") in said
+    mask = drawing.F_MASKS[0]
+    for value in (drawing.GRADIENT * mask / mask.mean())[mask == 1]:
+        assert f"{value:.1f}" in said
     assert f"here {mask.sum()} of 9" in " ".join(said)
 
 
 @pytest.mark.parametrize("k", [0, 1, 3, 9])
 def test_top_mask_keeps_the_k_highest(k):
-    mask = start.top_mask(start.SCORES, k)
+    mask = drawing.top_mask(drawing.SCORES, k)
     assert mask.sum() == k
     if 0 < k < 9:
-        assert start.SCORES[mask == 1].min() > start.SCORES[mask == 0].max()
+        assert drawing.SCORES[mask == 1].min() > drawing.SCORES[mask == 0].max()
 
 
 @pytest.mark.parametrize(("steps", "per_epoch"), [(60, 20), (1, 1), (7, 3)])

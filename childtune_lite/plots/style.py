@@ -24,6 +24,8 @@ RECIPE_STYLE = {
     "D_lowest": {"color": PINK, "marker": "x", "linestyle": ":"},
     "head_only": {"color": GREEN, "marker": "+", "linestyle": ":"},
 }
+MARKERS = "so^Dvx"  # in the order in which series take them
+PALE = "#B8B8B8"  # for what is only context
 DIVERGING, SEQUENTIAL = "RdBu_r", "cividis"  # colour maps: signed values, amounts
 WIDTH = 7.5  # inches: 750 pixels at DPI, what a notebook's column shows without shrinking
 DPI = 100

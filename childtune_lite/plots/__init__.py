@@ -1,0 +1,81 @@
+"""Figures: pure functions, data in, matplotlib `Figure` out. One file a notebook; the common look is in `style.py`."""
+
+from .bernoulli import (
+    mask_against_p,
+    mask_by_layer,
+    mask_cosines,
+    mask_grids,
+    mask_histograms,
+    mask_running_average,
+    mask_variances,
+)
+from .child import child_map, child_matrices, child_overlaps, keep_rates
+from .comparison import detectable_curve, detectable_difference, gains_by_task, paired_interval, paired_runs
+from .drawing import idea, readme_figure
+from .fisher import (
+    fisher_batch_sizes,
+    fisher_chosen,
+    fisher_curvature,
+    fisher_histogram,
+    fisher_two_counts,
+)
+from .mask_numbers import effective_entries, mask_statistics, mask_statistics_table
+from .optimizers import adam_entries, drift_against_p, paired_arms, scale_cancels, trained_shares
+from .start import gains, moved_entries, one_minute
+from .style import show
+from .training import gradient_lines, gradient_maps, training_curves
+from .updates import (
+    escape_against_p,
+    escape_curves,
+    gradient_grids,
+    landscape_walkers,
+    update_clouds,
+    update_variances,
+)
+
+__all__ = [
+    "adam_entries",
+    "child_map",
+    "child_matrices",
+    "child_overlaps",
+    "detectable_curve",
+    "detectable_difference",
+    "drift_against_p",
+    "effective_entries",
+    "escape_against_p",
+    "escape_curves",
+    "fisher_batch_sizes",
+    "fisher_chosen",
+    "fisher_curvature",
+    "fisher_histogram",
+    "fisher_two_counts",
+    "gains",
+    "gains_by_task",
+    "gradient_grids",
+    "gradient_lines",
+    "gradient_maps",
+    "idea",
+    "keep_rates",
+    "landscape_walkers",
+    "mask_against_p",
+    "mask_by_layer",
+    "mask_cosines",
+    "mask_grids",
+    "mask_histograms",
+    "mask_running_average",
+    "mask_statistics",
+    "mask_statistics_table",
+    "mask_variances",
+    "moved_entries",
+    "one_minute",
+    "paired_arms",
+    "paired_interval",
+    "paired_runs",
+    "readme_figure",
+    "scale_cancels",
+    "show",
+    "trained_shares",
+    "training_curves",
+    "update_clouds",
+    "update_variances",
+]
