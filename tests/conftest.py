@@ -1,18 +1,10 @@
 """Common ground of the tests: a tiny network with real transformer layers, and the real parent, loaded once."""
 
-import os
+import runpy
+from pathlib import Path
 
-os.environ.pop("MPLBACKEND", None)  # a notebook's kernel inherits it, and would show no figures
-# The stored outputs were made with these settings too; see .ci/notebooks.py.
-for key, value in {
-    "TQDM_DISABLE": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_OFFLINE": "1",
-    "HF_DATASETS_OFFLINE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-}.items():
-    os.environ.setdefault(key, value)
+# Offline, no progress bars: the settings of the notebooks' runs, in one place. Before anything imports transformers.
+runpy.run_path(str(Path(__file__).parents[1] / "notebooks" / "conftest.py"))
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
@@ -62,9 +54,3 @@ def minilm():
     import childtune_lite as ct
 
     return ct.load_parent("minilm", num_labels=2)
-
-
-def backward(model, batch) -> None:
-    """Fill `.grad` as a training loop does."""
-    model.zero_grad()
-    model(**batch).loss.backward()

@@ -5,9 +5,9 @@ import math
 
 import pytest
 import torch
-from conftest import backward
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support import backward
 from test_masks import OPTIMIZERS, train, weights
 
 import childtune_lite as ct

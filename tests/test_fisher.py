@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import backward
+from support import backward
 
 import childtune_lite as ct
 from childtune_lite.per_example import PerExampleSquares

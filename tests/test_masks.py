@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from conftest import backward
+from support import backward
 
 import childtune_lite as ct
 from childtune_lite.draws import CHUNK, MAX_ENTRIES, make_key, random_int32

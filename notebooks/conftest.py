@@ -1,0 +1,9 @@
+"""For the maintainer: notebooks are tested under the very settings under which their outputs were stored."""
+
+import os
+import runpy
+from pathlib import Path
+
+os.environ.pop("MPLBACKEND", None)  # a notebook's kernel inherits it, and would show no figures
+for key, value in runpy.run_path(str(Path(__file__).parents[1] / ".ci" / "notebooks.py"))["SETTINGS"].items():
+    os.environ.setdefault(key, value)
