@@ -58,6 +58,8 @@ class PerExampleSquares:
         uses: dict[str, list[_Use]] = defaultdict(list)
 
         def keep(module, args, output):
+            if not args:  # called by keyword: left to one-at-a-time gradients
+                return output
             call = _Call(module, args[0].detach(), output)
             if output.requires_grad and call.input.dim() > 0 and call.input.shape[0] == output.shape[0] == size:
                 for which, param in module.named_parameters(recurse=False):
