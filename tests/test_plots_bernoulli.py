@@ -1,11 +1,10 @@
 """Notebook 01's numbers and figures: the statistics agree with many masks, and the figures show the data they get."""
 
 import math
-import warnings
 
 import pytest
 import torch
-from matplotlib.figure import Figure
+from support import drawn
 
 import childtune_lite as ct
 from childtune_lite import plots
@@ -21,15 +20,6 @@ def normal(*shape, seed=0):
 
 def draw(gradient, p, seed=0):
     return ct.bernoulli_mask(gradient, p, torch.Generator().manual_seed(seed))
-
-
-def rendered(fig):
-    """Draw the figure for real, with every warning an error."""
-    assert isinstance(fig, Figure)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert plots.style.png(fig).startswith(b"\x89PNG")
-    return fig
 
 
 def texts(axis):
@@ -93,7 +83,7 @@ def test_table_is_aligned_and_shows_what_it_was_given():
 def test_grids_show_gradient_mask_and_product(p):
     g = normal(3, 4)
     m = draw(g, p)
-    left, middle, right = rendered(plots.mask_grids(g, m, p)).axes
+    left, middle, right = drawn(plots.mask_grids(g, m, p)).axes
     for axis, values in ((left, g), (middle, m), (right, g * m / p)):
         torch.testing.assert_close(torch.tensor(axis.images[0].get_array()), values)
     assert left.images[0].get_clim() == right.images[0].get_clim()
@@ -107,7 +97,7 @@ def test_grids_show_gradient_mask_and_product(p):
 @pytest.mark.parametrize("shape", [(5,), (8, 6), (9, 6), (8, 3, 3, 3)])
 def test_grids_of_any_shape(shape):
     g = normal(*shape)
-    fig = rendered(plots.mask_grids(g, draw(g, 0.3), 0.3))
+    fig = drawn(plots.mask_grids(g, draw(g, 0.3), 0.3))
     axis = fig.axes[0]
     assert axis.images[0].get_array().size == g.numel()
     numbered = len(axis.texts) > 0
@@ -115,14 +105,14 @@ def test_grids_of_any_shape(shape):
 
 
 def test_grids_of_zeros():
-    rendered(plots.mask_grids(torch.zeros(2, 2), torch.zeros(2, 2), 0.5))
+    drawn(plots.mask_grids(torch.zeros(2, 2), torch.zeros(2, 2), 0.5))
 
 
 @pytest.mark.parametrize("p", [1.0, 0.2])
 @pytest.mark.parametrize("entry", [-0.2, 0.0])
 def test_running_average_is_the_mean_of_the_first_masks(entry, p):
     kept = draw(torch.empty(500), p)
-    axis = rendered(plots.mask_running_average(entry, kept, p)).axes[0]
+    axis = drawn(plots.mask_running_average(entry, kept, p)).axes[0]
     divided, plain = (torch.as_tensor(line.get_ydata(), dtype=torch.float64) for line in axis.lines[:2])
     assert len(divided) == 500
     assert divided[-1].item() == pytest.approx(entry * kept.mean().item() / p, abs=1e-6)
@@ -131,14 +121,14 @@ def test_running_average_is_the_mean_of_the_first_masks(entry, p):
 
 
 def test_running_average_of_one_mask():
-    rendered(plots.mask_running_average(1.0, torch.ones(1), 0.5))
+    drawn(plots.mask_running_average(1.0, torch.ones(1), 0.5))
 
 
 @pytest.mark.parametrize("p", PS)
 def test_histograms_split_zeros_from_the_rest(p):
     g = normal(2_000)
     h = g * draw(g, p) / p
-    before, after = rendered(plots.mask_histograms(g, h)).axes
+    before, after = drawn(plots.mask_histograms(g, h)).axes
     zeros = (h == 0).double().mean().item()
     assert sum(patch.get_height() for patch in before.patches) == pytest.approx(1)
     assert sum(patch.get_height() for patch in after.patches) == pytest.approx(1)
@@ -148,13 +138,13 @@ def test_histograms_split_zeros_from_the_rest(p):
 
 
 def test_histograms_of_zeros():
-    rendered(plots.mask_histograms(torch.zeros(10), torch.zeros(10)))
+    drawn(plots.mask_histograms(torch.zeros(10), torch.zeros(10)))
 
 
 def test_variances_are_plotted_against_the_formula():
     g = normal(3, 4)
     variances = {p: g**2 * (1 - p) / p for p in (0.8, 0.1)}
-    axis = rendered(plots.mask_variances(g, variances)).axes[0]
+    axis = drawn(plots.mask_variances(g, variances)).axes[0]
     assert [line.get_label() for line in axis.lines] == ["p = 0.1", "p = 0.8", "measured = formula"]
     for line, p in zip(axis.lines, (0.1, 0.8), strict=False):
         x, y = (torch.as_tensor(data) for data in line.get_data())
@@ -164,13 +154,13 @@ def test_variances_are_plotted_against_the_formula():
 
 
 def test_variances_at_p_1_are_all_zero():
-    rendered(plots.mask_variances(normal(5), {1.0: torch.zeros(5)}))
+    drawn(plots.mask_variances(normal(5), {1.0: torch.zeros(5)}))
 
 
 @pytest.mark.parametrize("ps", [(1.0,), (0.2,), (0.001, 0.5, 1.0)])
 def test_against_p_shows_points_on_formulas(ps):
     measured = {p: {"norm": p**-0.5, "zeros": 1 - p, "cosine": p**0.5} for p in ps}
-    axes = rendered(plots.mask_against_p(measured)).axes
+    axes = drawn(plots.mask_against_p(measured)).axes
     for axis, key in zip(axes, ("norm", "cosine", "zeros"), strict=True):
         formula, points = axis.lines
         assert list(points.get_xdata()) == sorted(ps)
@@ -181,7 +171,7 @@ def test_against_p_shows_points_on_formulas(ps):
 @pytest.mark.parametrize("p", [1.0, 0.2])
 def test_cosines_one_row_for_each_kind(p):
     samples = {name: (p**0.5 * (1 + 0.01 * normal(200, seed=i))) for i, name in enumerate("ab")}
-    axes = rendered(plots.mask_cosines(samples, p)).axes
+    axes = drawn(plots.mask_cosines(samples, p)).axes
     assert [axis.get_title(loc="left") for axis in axes] == list("ab")
     for axis in axes:
         assert axis.lines[0].get_xdata()[0] == pytest.approx(p**0.5)
@@ -190,7 +180,7 @@ def test_cosines_one_row_for_each_kind(p):
 
 
 def test_cosines_of_one_mask():
-    rendered(plots.mask_cosines({"only": torch.tensor([1.0])}, 1.0))
+    drawn(plots.mask_cosines({"only": torch.tensor([1.0])}, 1.0))
 
 
 @pytest.mark.parametrize("p", [1.0, 0.2])
@@ -198,7 +188,7 @@ def test_by_layer_shows_every_layer_but_not_the_sum(p):
     names = ["embeddings", "all", "layer 0", "head"]
     before = {name: {"zeros": z, "cosine": 1.0} for name, z in zip(names, (0.9, 0.5, 0.0, 0.0), strict=True)}
     after = {name: {"zeros": 1 - p * (1 - row["zeros"]), "cosine": p**0.5} for name, row in before.items()}
-    left, right = rendered(plots.mask_by_layer(before, after, p)).axes
+    left, right = drawn(plots.mask_by_layer(before, after, p)).axes
     assert [label.get_text() for label in left.get_yticklabels()] == ["embeddings", "layer 0", "head"]
     _, open_circles, squares, ticks = left.lines
     assert list(open_circles.get_xdata()) == [0.9, 0.0, 0.0]

@@ -1,29 +1,14 @@
 """The figures of notebook 03 draw what they are given, over the settings that a slider may reach, without a warning."""
 
-import warnings
-
 import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
+from support import drawn
 
 from childtune_lite import Child, plots
 from childtune_lite.plots.child import short_kind
-from childtune_lite.plots.style import png
 
-
-@pytest.fixture(autouse=True)
-def no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
-
-
-def drawn(fig):
-    """The figure, after it was really drawn: some warnings come only then."""
-    assert isinstance(fig, Figure)
-    assert png(fig)[:4] == b"\x89PNG"
-    return fig
+pytestmark = pytest.mark.filterwarnings("error")
 
 
 def test_curvature_puts_every_peak_at_zero():

@@ -1,26 +1,16 @@
 """The figures of notebook 04: each draws what it is given, without a warning, at the edges too."""
 
-import warnings
-
 import pytest
 import torch
-from matplotlib.figure import Figure
+from support import drawn
 
 from childtune_lite import plots
 
-
-@pytest.fixture(autouse=True)
-def no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
+pytestmark = pytest.mark.filterwarnings("error")
 
 
-def drawn(fig):
-    """Draw it for real: some warnings come only then."""
-    assert isinstance(fig, Figure)
-    fig.canvas.draw()
-    return fig.axes
+def axes_of(fig):
+    return drawn(fig).axes
 
 
 def line(axis, label):
@@ -44,7 +34,7 @@ def entry(steps, kept):
 def test_adam_entries_draws_each_series_and_marks_the_kept_steps(steps):
     kept = torch.arange(steps) % 3 == 0
     fig = plots.adam_entries({"often": entry(steps, kept), "never": entry(steps, torch.zeros(steps, dtype=bool))})
-    axes = drawn(fig)
+    axes = axes_of(fig)
     for axis, key in zip(axes, ("m", "v", "step", "weight"), strict=True):
         assert torch.equal(ydata(axis, "often"), entry(steps, kept)[key].double())
         marks = [artist for artist in axis.lines if artist.get_marker() == "|"]
@@ -54,7 +44,7 @@ def test_adam_entries_draws_each_series_and_marks_the_kept_steps(steps):
 
 def test_adam_entries_takes_one_or_two():
     one = entry(5, torch.ones(5, dtype=bool))
-    drawn(plots.adam_entries({"one": one}))
+    axes_of(plots.adam_entries({"one": one}))
     for labels in ("", "abc"):
         with pytest.raises(ValueError, match="entries has"):
             plots.adam_entries(dict.fromkeys(labels, one))
@@ -64,7 +54,7 @@ def test_adam_entries_takes_one_or_two():
 def test_scale_cancels_draws_the_changes_and_both_limits(p):
     sizes, values = [1e-2, 1e-6, 1e-10], [1e-5, 0.1, 1 - p]
     fig = plots.scale_cancels(sizes, {"a": values, "b": values[::-1]}, p=p)
-    (axis,) = drawn(fig)
+    (axis,) = axes_of(fig)
     assert list(line(axis, "a").get_xdata()) == sizes
     assert list(line(axis, "b").get_ydata()) == values[::-1]
     assert line(axis, "eps = 1e-08").get_xdata()[0] == 1e-8
@@ -77,7 +67,7 @@ def test_drift_against_p_draws_ratios_and_bands(ps):
     ratios = {"SGD": dict.fromkeys(ps, 1.0), "AdamW": {p: p**0.5 for p in ps}}
     mean, spread = torch.linspace(0, -1, 30), torch.linspace(0, 0.2, 30)
     paths = {"vanilla": (mean, spread), "F": (mean / 2, spread), "vanilla_sqrt_p": (mean / 2, spread * 0)}
-    left, right = drawn(plots.drift_against_p(ratios, paths))
+    left, right = axes_of(plots.drift_against_p(ratios, paths))
     assert list(line(left, "AdamW").get_xdata()) == ps
     assert ydata(left, "AdamW").tolist() == [p**0.5 for p in ps]
     assert torch.equal(ydata(right, "F"), (mean / 2).double())
@@ -95,7 +85,7 @@ def test_trained_shares_stacks_to_one_and_labels_what_trains(p):
         "all": {"filter": 1, "ours": 1},
     }
     fig = plots.trained_shares(rows, p)
-    left, right = drawn(fig)
+    left, right = axes_of(fig)
     for axis, rule in ((left, "filter"), (right, "ours")):
         outside, child, frozen = axis.containers
         for bars, row in zip(zip(outside, child, frozen, strict=True), rows.values(), strict=True):
@@ -112,7 +102,7 @@ def test_trained_shares_stacks_to_one_and_labels_what_trains(p):
 def test_paired_arms_joins_the_runs_of_a_seed(seeds):
     schedules = {"with warmup": [1e-4, 2e-4, 0.0], "without": [2e-4, 1e-4, 0.0]}
     results = {"with warmup": [0.5 + i for i in range(seeds)], "without": [0.6 + i for i in range(seeds)]}
-    left, right = drawn(plots.paired_arms(schedules, results, "loss"))
+    left, right = axes_of(plots.paired_arms(schedules, results, "loss"))
     assert list(line(left, "without").get_ydata()) == schedules["without"]
     pairs = [list(artist.get_ydata()) for artist in right.lines[:seeds]]
     assert pairs == [list(pair) for pair in zip(*results.values(), strict=True)]

@@ -1,23 +1,12 @@
 """The figures of notebook 00: they draw what they are given, over edge cases too, and say nothing on stderr."""
 
-import warnings
-
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from support import drawn
 
 import childtune_lite as ct
 from childtune_lite.plots import drawing
-from childtune_lite.plots.style import BROWN, png
-
-
-def drawn(fig):
-    """The figure, after it was drawn with every warning an error."""
-    assert isinstance(fig, Figure)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert png(fig).startswith(b"\x89PNG")
-    return fig
+from childtune_lite.plots.style import BROWN
 
 
 def texts(ax):

@@ -1,31 +1,19 @@
 """The figures of notebook 05 draw what they are given."""
 
 import math
-import warnings
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from support import drawn
 
 from childtune_lite import plots
-from childtune_lite.plots.style import png
 from childtune_lite.plots.training import running_mean
 
 LAYERS = ("embeddings", "layer 0", "layer 1", "head", "all")
 RECIPES = ("vanilla", "F", "D", "vanilla_sqrt_p", "D_random", "D_lowest", "head_only", "of_your_own")
 
 
-@pytest.fixture(autouse=True)
-def no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
-
-
-def drawn(fig):
-    assert isinstance(fig, Figure)
-    assert png(fig).startswith(b"\x89PNG")
-    return fig
+pytestmark = pytest.mark.filterwarnings("error")
 
 
 def line_steps(n):

@@ -1,26 +1,12 @@
 """The figures of notebook 02, and the functions of `updates` and `walks` that they show."""
 
-import warnings
-
 import pytest
 import torch
-from matplotlib.figure import Figure
+from support import drawn
 
 from childtune_lite import plots, updates, walks
-from childtune_lite.plots import style
 
-
-@pytest.fixture(autouse=True)
-def no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
-
-
-def drawn(fig):
-    assert isinstance(fig, Figure)
-    assert style.png(fig).startswith(b"\x89PNG")
-    return fig
+pytestmark = pytest.mark.filterwarnings("error")
 
 
 GRADIENT = torch.tensor([1.0, 0.4])

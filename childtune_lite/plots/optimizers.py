@@ -37,10 +37,11 @@ def adam_entries(entries: dict[str, dict]):
             values, kept = _numbers(entry[key]), [t for t, k in enumerate(entry["kept"]) if k]
             axis.plot(range(len(values)), values, color=color, linestyle=line, label=label)
             height = -0.06 - 0.07 * place  # below the data, in shares of the panel's height
-            axis.plot(
-                kept, [height] * len(kept), marker, color=color, markersize=5, clip_on=False,
-                transform=axis.get_xaxis_transform(), linestyle="none",
-            )  # fmt: skip
+            if kept:  # an empty line outside the panel would leave the layout no room
+                axis.plot(
+                    kept, [height] * len(kept), marker, color=color, markersize=5, clip_on=False,
+                    transform=axis.get_xaxis_transform(), linestyle="none",
+                )  # fmt: skip
         axis.set_title(title)
         axis.tick_params(axis="x", pad=6 + 8 * len(entries))
     for axis in axes[-1]:
