@@ -1,12 +1,12 @@
 """The training loop and its recipes, on a small slice of the real parent and a generated task."""
 
 import copy
+import sys
 
 import pytest
 import torch
 
 import childtune_lite as ct
-from childtune_lite.finetune import predict
 from childtune_lite.recorder import STATISTICS, gradient_statistics, layer_of
 
 SMALL = {"epochs": 1, "batch_size": 8, "record_every": 2, "progress": False}
@@ -146,10 +146,14 @@ def test_metrics_and_failed_runs(parent_and_task, runs):
     for run in runs.values():
         assert 0 <= run.metrics["validation"]["accuracy"] <= 1
         assert set(run.metrics) == {"validation", "ood"}
-    parent, task = parent_and_task
-    stuck = ct.finetune(parent, task, "head_only", lr=50.0, weight_decay=0.0, **SMALL)
-    logits, _ = predict(stuck.model, task, "validation")
-    assert stuck.constant == (len(logits.argmax(-1).unique()) == 1)
+
+
+@pytest.mark.parametrize(("second_row", "constant"), [([2.0, 1.0], True), ([1.0, 2.0], False)])
+def test_run_that_gives_one_answer_to_everything_counts_as_failed(parent_and_task, monkeypatch, second_row, constant):
+    logits = torch.tensor([[2.0, 1.0], second_row])
+    module = sys.modules["childtune_lite.finetune"]  # by this name the package hands out the function
+    monkeypatch.setattr(module, "predict", lambda model, task, split: (logits, torch.tensor([0, 1])))
+    assert ct.finetune(*parent_and_task, "head_only", **SMALL).constant is constant
 
 
 def test_bad_settings_are_errors(parent_and_task):
