@@ -4,9 +4,10 @@ The method is Child-Tuning (Xu et al., "Raise a Child in Large Language Model", 
 this module holds what more than one of them needs. Import it as `import childtune_lite as ct`.
 """
 
-from . import checks, plots
+from . import checks, plots, views
 from .about import about
 from .child import Child
+from .explore import explore
 from .finetune import finetune
 from .fisher import encoder_scope, fisher_scores
 from .masks import BernoulliMask, bernoulli_mask
@@ -24,9 +25,11 @@ __all__ = [
     "bernoulli_mask",
     "checks",
     "encoder_scope",
+    "explore",
     "finetune",
     "fisher_scores",
     "load_parent",
     "load_task",
     "plots",
+    "views",
 ]

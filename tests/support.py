@@ -20,3 +20,16 @@ def drawn(fig):
         warnings.simplefilter("error")
         assert png(fig).startswith(b"\x89PNG")
     return fig
+
+
+def visit(view):
+    """Draw a view at every combination of its settings; yields (settings, text). Nothing may stay open."""
+    from matplotlib import pyplot
+    from matplotlib.figure import Figure
+
+    for settings in view.grid():
+        figure, text = view.draw(**settings)
+        assert isinstance(figure, Figure), settings
+        assert text.strip(), settings
+        yield settings, text
+    assert not pyplot.get_fignums()

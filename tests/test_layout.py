@@ -17,7 +17,9 @@ FLOORS = {
     "child": 2, "rows": 2,
     "recipes": 3, "tasks": 3,
     "finetune": 4,
-    "__init__": 5,
+    "views": 4,
+    "explore": 5,
+    "__init__": 6,
 }  # fmt: skip
 
 

@@ -1,0 +1,5 @@
+"""Figures that a widget draws anew whenever a control moves: placed by hand, few ticks, so that a redraw is quick."""
+
+from .bernoulli import mask_panels
+
+__all__ = ["mask_panels"]
