@@ -1,8 +1,9 @@
 """One training loop for every recipe. Taught in notebook 05."""
 
+import contextlib
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -40,102 +41,151 @@ class Result:
     seconds: dict = field(default_factory=dict)
 
 
-def finetune(
-    parent: torch.nn.Module,
-    task,
-    recipe: str = "F",
-    *,
-    p: float = 0.3,
-    lr: float = 2e-4,
-    epochs: int = 3,
-    batch_size: int = 16,
-    seed: int = 0,
-    warmup: float = 0.1,
-    weight_decay: float = 0.01,
-    max_grad_norm: float = 1.0,
-    estimator: str = "per_example",
-    scope: Callable[[str], bool] | None = None,
-    record_every: int = 10,
-    device: str | torch.device | None = None,
-    progress: bool = True,
-) -> Result:
+def finetune(parent: torch.nn.Module, task, recipe: str = "F", *, progress: bool = True, **settings) -> Result:
     """Fine-tune a copy of `parent` on `task`; the parent itself is not changed.
 
     Args:
         parent, task: as `load_parent` and `load_task` return them.
         recipe: a key of `RECIPES`: "vanilla", "F", "D", or one of the controls.
+        progress: show a progress bar.
+        settings: p=0.3, lr=2e-4, epochs=3, batch_size=16, seed=0 and the others that `Run` explains.
+
+    The global random state is left as it was found.
+    """
+    from tqdm.auto import tqdm
+
+    run = Run(parent, task, recipe, **settings)
+    switch = {} if progress else {"disable": True}  # left out, the environment variable TQDM_DISABLE decides
+    with tqdm(total=run.total, desc=recipe, leave=False, **switch) as bar:
+        while run.step():
+            bar.update()
+    run.evaluate()
+    return run.result
+
+
+class Run:
+    """A training run that is taken one step at a time: `finetune` takes all of them, a widget stops in between.
+
+    Args:
+        parent, task, recipe: see `finetune`.
         p: the paper's p_F or p_D, in (0, 1]; recipes without a mask ignore it.
         lr: peak learning rate of AdamW. It rises over the first `warmup` share of the steps, then falls to 0.
         seed: draws the head, the data order, dropout and the mask, each from a random source of its own. Two recipes
             with the same seed see the same batches and drop the same units, so their runs pair.
         max_grad_norm: the whole gradient is clipped to this norm before it is masked, as in the released code.
+        estimator: of the Fisher scores that choose the child; see `fisher.py`.
         scope: which parameters are masked; None means all for F, the encoder's blocks for D.
         record_every: gradient statistics are taken at every so many steps; 0 for never.
+        device: None takes the GPU if there is one.
 
-    The global random state is left as it was found.
+    Attributes:
+        result: what has been recorded so far; its network is in evaluation mode between two steps.
+        mask: the `BernoulliMask` of recipe "F", else None; `mask.p` may be set between two steps.
+        total: the number of steps of the whole run.
+
+    Between two steps the global random state is the caller's.
     """
-    check_share(p)
-    if task.num_labels != parent.config.num_labels:
-        raise ValueError(
-            f"parent has num_labels={parent.config.num_labels}, task {task.name!r} has {task.num_labels}: "
-            f"load_parent(num_labels={task.num_labels})"
-        )
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    settings = {"p": p, "lr": lr, "epochs": epochs, "batch_size": batch_size, "seed": seed, "warmup": warmup,
-                "weight_decay": weight_decay, "max_grad_norm": max_grad_norm, "estimator": estimator}  # fmt: skip
-    start = time.perf_counter()
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        model = draw_head(copy.deepcopy(parent), seed).to(device)
-        # Shuffled: the generated tasks lie in order of alternating classes, and per_batch would see balanced batches.
-        scoring_batches = task.batches("train", batch_size, seed=1000 * seed)
-        arm = set_up(recipe, model, Setting(p, lr, weight_decay, seed, estimator, scope, scoring_batches))
-        result = Result(recipe, settings, model, arm.trained_share, arm.child)
-        result.seconds = {"scoring": time.perf_counter() - start, "recording": 0.0}
-        torch.manual_seed(seed)  # from here on only dropout draws from the global state
-        _train(result, arm, task, record_every, progress)
-    for split in ("validation", "ood"):
-        if getattr(task, split) is not None:
-            logits, labels = predict(model, task, split)
-            result.metrics[split] = task.metric(logits, labels)
-            if split == "validation" and task.num_labels > 1:
-                result.constant = len(logits.argmax(-1).unique()) == 1
-    result.seconds["total"] = time.perf_counter() - start
-    return result
 
-
-def _train(result: Result, arm, task, record_every: int, progress: bool) -> None:
-    from tqdm.auto import tqdm
-
-    s, model, optimizer = result.settings, result.model, arm.optimizer
-    device = next(model.parameters()).device
-    total = s["epochs"] * len(task.batches("train", s["batch_size"]))
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _schedule(step, total, s["warmup"]))
-    switch = {} if progress else {"disable": True}  # left out, the environment variable TQDM_DISABLE decides
-    bar = tqdm(total=total, desc=result.recipe, leave=False, **switch)
-    model.train()
-    for epoch in range(s["epochs"]):
-        for batch in task.batches("train", s["batch_size"], seed=1000 * s["seed"] + epoch):
-            loss = model(**{key: value.to(device) for key, value in batch.items()}).loss
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), s["max_grad_norm"])
-            step = len(result.steps)
-            if record_every and step % record_every == 0:
-                _record(result, arm, step)
-            result.steps.append(
-                {
-                    "step": step,
-                    "epoch": epoch,
-                    "loss": loss.item(),
-                    "lr": scheduler.get_last_lr()[0],
-                    "grad_norm": norm.item(),
-                }
+    def __init__(
+        self,
+        parent: torch.nn.Module,
+        task,
+        recipe: str = "F",
+        *,
+        p: float = 0.3,
+        lr: float = 2e-4,
+        epochs: int = 3,
+        batch_size: int = 16,
+        seed: int = 0,
+        warmup: float = 0.1,
+        weight_decay: float = 0.01,
+        max_grad_norm: float = 1.0,
+        estimator: str = "per_example",
+        scope: Callable[[str], bool] | None = None,
+        record_every: int = 10,
+        device: str | torch.device | None = None,
+    ):
+        check_share(p)
+        if task.num_labels != parent.config.num_labels:
+            raise ValueError(
+                f"parent has num_labels={parent.config.num_labels}, task {task.name!r} has {task.num_labels}: "
+                f"load_parent(num_labels={task.num_labels})"
             )
+        s = {"p": p, "lr": lr, "epochs": epochs, "batch_size": batch_size, "seed": seed, "warmup": warmup,
+             "weight_decay": weight_decay, "max_grad_norm": max_grad_norm, "estimator": estimator}  # fmt: skip
+        self.task, self.record_every, start = task, record_every, time.perf_counter()
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        with self._own_random_state():
+            model = draw_head(copy.deepcopy(parent), seed).to(self.device)
+            # Shuffled: the generated tasks lie in order of alternating classes, and per_batch would see balanced ones.
+            scoring = task.batches("train", s["batch_size"], seed=1000 * seed)
+            setting = Setting(s["p"], s["lr"], s["weight_decay"], seed, s["estimator"], scope, scoring)
+            self.arm = set_up(recipe, model, setting)
+            torch.manual_seed(seed)  # from here on only dropout draws from the global state
+        self.result = Result(recipe, s, model, self.arm.trained_share, self.arm.child)
+        self.result.seconds = {"scoring": time.perf_counter() - start, "recording": 0.0, "total": 0.0}
+        self.mask = self.arm.mask
+        self.total = s["epochs"] * len(task.batches("train", s["batch_size"]))
+        self._scheduler = torch.optim.lr_scheduler.LambdaLR(
+            self.arm.optimizer, lambda step: _schedule(step, self.total, s["warmup"])
+        )
+        self._batches = self._all_batches()
+        self._clock(start)
+
+    def _all_batches(self) -> Iterator[tuple[int, dict]]:
+        s = self.result.settings
+        for epoch in range(s["epochs"]):
+            for batch in self.task.batches("train", s["batch_size"], seed=1000 * s["seed"] + epoch):
+                yield epoch, batch
+
+    def step(self) -> bool:
+        """Take one step. False when all steps were taken already."""
+        epoch, batch = next(self._batches, (None, None))
+        if batch is None:
+            return False
+        start, result, model, optimizer = time.perf_counter(), self.result, self.result.model, self.arm.optimizer
+        with self._own_random_state():
+            model.train()
+            loss = model(**{key: value.to(self.device) for key, value in batch.items()}).loss
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), result.settings["max_grad_norm"])
+            step = len(result.steps)
+            if self.record_every and step % self.record_every == 0:
+                _record(result, self.arm, step)
+            lr = self._scheduler.get_last_lr()[0]
+            result.steps.append({"step": step, "epoch": epoch, "loss": loss.item(), "lr": lr, "grad_norm": norm.item()})
             optimizer.step()
-            scheduler.step()
+            self._scheduler.step()
             optimizer.zero_grad()
-            bar.update()
-    bar.close()
-    model.eval()
+            model.eval()
+        self._clock(start)
+        return True
+
+    def evaluate(self) -> None:
+        """Measure the network as it is on the task's `validation` and `ood` examples, into `result`."""
+        start, task = time.perf_counter(), self.task
+        for split in ("validation", "ood"):
+            if getattr(task, split) is not None:
+                logits, labels = predict(self.result.model, task, split)
+                self.result.metrics[split] = task.metric(logits, labels)
+                if split == "validation" and task.num_labels > 1:
+                    self.result.constant = len(logits.argmax(-1).unique()) == 1
+        self._clock(start)
+
+    @contextlib.contextmanager
+    def _own_random_state(self):
+        """Inside, the global random state is this run's own; outside, the caller's goes on as if nothing happened."""
+        cuda = self.device.type == "cuda"
+        with torch.random.fork_rng([self.device] if cuda else []):
+            if hasattr(self, "_random"):
+                torch.set_rng_state(self._random[0])
+                if cuda:
+                    torch.cuda.set_rng_state(self._random[1], self.device)
+            yield
+            self._random = torch.get_rng_state(), torch.cuda.get_rng_state(self.device) if cuda else None
+
+    def _clock(self, start: float) -> None:
+        self.result.seconds["total"] += time.perf_counter() - start
 
 
 def _schedule(step: int, total: int, warmup: float) -> float:
