@@ -10,6 +10,7 @@ from .child import Child
 from .explore import explore
 from .finetune import finetune
 from .fisher import encoder_scope, fisher_scores
+from .live import LiveTraining
 from .masks import BernoulliMask, bernoulli_mask
 from .parents import load_parent
 from .recipes import RECIPES
@@ -21,6 +22,7 @@ __all__ = [
     "RECIPES",
     "BernoulliMask",
     "Child",
+    "LiveTraining",
     "about",
     "bernoulli_mask",
     "checks",

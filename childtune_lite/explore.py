@@ -10,11 +10,13 @@ What a cell stores is a picture and a text line as well, so that the demo can be
 import base64
 import functools
 import html
+import threading
 
 from .plots.style import WIDTH, png
 from .views.view import Choice, View
 
 _MAX_FRAMES = 256  # pictures kept, so that going back, or playing again, costs nothing
+_ONE_AT_A_TIME = threading.Lock()  # newer kernels hear widgets in another thread than cells; matplotlib minds
 _HIDDEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)"
 _TABLE = "margin:0;line-height:1.35;font-size:13px;overflow-x:auto;white-space:pre"
 
@@ -48,8 +50,9 @@ class Explorer:
         self.box = widgets.VBox([panel, self.picture, self.numbers])
 
     def _draw(self, *values) -> tuple[bytes, str]:
-        figure, text = self.view.draw(**dict(zip(self.view.controls, values, strict=True)))
-        return png(figure), text
+        with _ONE_AT_A_TIME:
+            figure, text = self.view.draw(**dict(zip(self.view.controls, values, strict=True)))
+            return png(figure), text
 
     def moved(self, name: str, value) -> None:
         """Take over what the reader set one control to. Buttons that count presses start again for new settings."""
@@ -66,17 +69,24 @@ class Explorer:
         try:
             picture, self.text = self._frame(*self.settings.values())
         except Exception as error:
-            self.error = error
-            self.picture.layout.display = "none"  # a picture of other settings would mislead
-            problem = html.escape(f"{type(error).__name__}: {error}\nat {self.settings}")
-            self.numbers.value = (
-                f'<pre class="childtune-error" role="alert" style="{_TABLE};color:#B00020">{problem}</pre>'
-            )
+            self.complain(error)
             return
         self.error = None
         self.picture.value = picture
         self.picture.layout.display = None
         self.numbers.value = self._page(self.text)
+
+    def complain(self, error: Exception) -> None:
+        """Show an error in the widget's place."""
+        self.error = error
+        self.picture.layout.display = "none"  # a picture of other settings would mislead
+        problem = html.escape(f"{type(error).__name__}: {error}\nat {self.settings}")
+        style = f"{_TABLE};color:#B00020;background:white"
+        self.numbers.value = f'<pre class="childtune-error" role="alert" style="{style}">{problem}</pre>'
+
+    def forget(self) -> None:
+        """Draw every frame anew: what the view shows has changed."""
+        self._frame.cache_clear()
 
     def _page(self, text: str) -> str:
         """The numbers, and for screen readers the description of the picture, which ipywidgets gives no place to."""
@@ -85,14 +95,11 @@ class Explorer:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
+        widget = {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id}
         bundle = {
             "text/plain": f"[Widget] {self.view.alt}\n{self.text}",
             "image/png": base64.b64encode(bytes(self.picture.value)).decode(),
-            "application/vnd.jupyter.widget-view+json": {
-                "version_major": 2,
-                "version_minor": 0,
-                "model_id": self.box.model_id,
-            },
+            "application/vnd.jupyter.widget-view+json": widget,
         }
         display(bundle, raw=True, metadata={"image/png": {"alt": self.view.alt}})
 

@@ -22,7 +22,7 @@ class Result:
     Attributes:
         model: the tuned copy of the parent, in evaluation mode.
         metrics: {"validation": {metric: value}, "ood": {...} if the task has that split}, measured after the last step.
-        steps: one dict a step: step, epoch, loss, lr, grad_norm (before clipping).
+        steps: one dict a step: step, epoch, loss, lr, grad_norm (before clipping); in F also p, as it was then.
         gradients: one dict a sampled step: step, and {layer: statistics} under "layers"; see `recorder.py`.
         trained_share: share of the network's entries that train. In F all do, a different part at every step.
         constant: True when the tuned network gives every validation example the same class: a run that failed.
@@ -153,7 +153,8 @@ class Run:
             if self.record_every and step % self.record_every == 0:
                 _record(result, self.arm, step)
             lr = self._scheduler.get_last_lr()[0]
-            result.steps.append({"step": step, "epoch": epoch, "loss": loss.item(), "lr": lr, "grad_norm": norm.item()})
+            row = {"step": step, "epoch": epoch, "loss": loss.item(), "lr": lr, "grad_norm": norm.item()}
+            result.steps.append(row | ({"p": self.mask.p} if self.mask else {}))
             optimizer.step()
             self._scheduler.step()
             optimizer.zero_grad()

@@ -19,7 +19,8 @@ FLOORS = {
     "finetune": 4,
     "views": 4,
     "explore": 5,
-    "__init__": 6,
+    "live": 6,
+    "__init__": 7,
 }  # fmt: skip
 
 
