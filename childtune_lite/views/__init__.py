@@ -1,7 +1,18 @@
 """What the widgets show, as pure functions of their settings. One file a notebook; `view.py` says what a view is."""
 
 from .bernoulli import mask_explorer
+from .optimizers import two_entries
 from .training import training_progress_view
+from .updates import update_cloud
 from .view import Choice, View
+from .walks import escape_walk
 
-__all__ = ["Choice", "View", "mask_explorer", "training_progress_view"]
+__all__ = [
+    "Choice",
+    "View",
+    "escape_walk",
+    "mask_explorer",
+    "training_progress_view",
+    "two_entries",
+    "update_cloud",
+]

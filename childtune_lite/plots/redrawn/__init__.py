@@ -1,6 +1,14 @@
 """Figures that a widget draws anew whenever a control moves: placed by hand, few ticks, so that a redraw is quick."""
 
 from .bernoulli import mask_panels
+from .optimizers import entry_panels
 from .training import training_progress
+from .updates import cloud_panels, walk_panels
 
-__all__ = ["mask_panels", "training_progress"]
+__all__ = [
+    "cloud_panels",
+    "entry_panels",
+    "mask_panels",
+    "training_progress",
+    "walk_panels",
+]
