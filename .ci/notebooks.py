@@ -53,6 +53,8 @@ def execute(path: Path) -> None:
     seconds = time.perf_counter() - start
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # time stamps would change at every run
+        for output in cell.get("outputs", []):  # without its kernel a widget shows nothing, and would hide its picture
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     notebook.metadata = {"kernelspec": notebook.metadata.kernelspec, "language_info": {"name": "python"}}
     notebook.nbformat_minor = 5
     nbformat.validate(notebook)

@@ -45,6 +45,7 @@ class Explorer:
         self.controls, rows = {}, []
         for name, choice in view.controls.items():
             row, self.controls[name] = _BUILD[choice.kind](self, name, choice)
+            row.layout.margin = "2px 18px 2px 0"
             rows.append(row)
         panel = widgets.HBox(rows, layout=widgets.Layout(flex_flow="row wrap", align_items="center", width="100%"))
         self.box = widgets.VBox([panel, self.picture, self.numbers])

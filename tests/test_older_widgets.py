@@ -1,0 +1,101 @@
+"""The widgets under ipywidgets 7.7.1 and IPython 7.34, as on Colab: they build, redraw, and store the same bundle.
+
+The environment variable CHILDTUNE_OLDER_PYTHON names the Python of an environment made from `.ci/older.txt`. Torch and
+the rest come from the environment that runs the tests.
+"""
+
+import json
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDER = os.environ.get("CHILDTUNE_OLDER_PYTHON")
+SETUP = """\
+import childtune_lite as ct, ipywidgets, IPython, torch
+from childtune_lite.explore import Explorer
+
+parent, tokenizer = ct.load_parent(num_labels=2)
+parent.bert.encoder.layer = parent.bert.encoder.layer[:2]
+task, other = (ct.load_task(n, tokenizer, n_train=16, n_validation=8) for n in ("entailment", "acceptability"))
+scores = {
+    name: {e: ct.fisher_scores(parent, t.batches("train", 8), e) for e in ("per_example", "per_batch", "expected")}
+    for name, t in (("entailment", task), ("acceptability", other))
+}
+live = ct.LiveTraining(parent, task, p=0.3, epochs=1, batch_size=4, device="cpu")
+live.train(3)"""
+SHOWN = {
+    "mask": "ct.explore(ct.views.mask_explorer())",
+    "cloud": "ct.explore(ct.views.update_cloud())",
+    "walk": "ct.explore(ct.views.escape_walk())",
+    "child": "ct.explore(ct.views.child_on_the_map(scores))",
+    "entries": "ct.explore(ct.views.two_entries())",
+    "live": "live",
+}
+REDRAWN = """\
+for view in VIEWS:
+    explorer = Explorer(view)
+    for name, choice in view.controls.items():
+        control, before = explorer.controls[name], bytes(explorer.picture.value)
+        if choice.kind == "press":
+            control.click()
+        else:
+            control.value = next(o for o in (choice.options[-1], choice.options[0]) if o != choice.value)
+        print(name, explorer.error, bytes(explorer.picture.value) != before)
+live.start_button.click()
+print("versions", ipywidgets.__version__, IPython.__version__)"""
+RUNNER = """\
+import json, sys, nbformat
+from nbclient import NotebookClient
+
+cells = [nbformat.v4.new_code_cell(source) for source in json.load(sys.stdin)]
+notebook = nbformat.v4.new_notebook(cells=cells)
+NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+json.dump([[dict(o) for o in cell.outputs] for cell in notebook.cells], sys.stdout)"""
+
+
+def run(python: str) -> list:
+    """The outputs of the cells, executed by that Python's own kernel."""
+    views = [source.removeprefix("ct.explore(")[:-1] for source in SHOWN.values() if source != "live"]
+    cells = [
+        SETUP,
+        *SHOWN.values(),
+        f"VIEWS = [{', '.join(views)}]\n{REDRAWN}",
+        'print(live.status.value.split(",")[0])',
+    ]
+    done = subprocess.run([python, "-c", RUNNER], input=json.dumps(cells), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not OLDER and not os.environ.get("CI"), reason="CHILDTUNE_OLDER_PYTHON is not set")
+def test_widget_cells_build_redraw_and_store_the_same(tmp_path):
+    import sys
+
+    site = subprocess.run(
+        [OLDER, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    # After its own packages, the older environment finds those of this one.
+    (Path(site) / "first_environment.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
+    older, newer = run(OLDER), run(sys.executable)
+    for name, a, b in zip(SHOWN, older[1:], newer[1:], strict=False):
+        (a,), (b,) = a, b  # one output each, and no warning beside it
+        assert set(a["data"]) == set(b["data"]) == {
+            "text/plain", "image/png", "application/vnd.jupyter.widget-view+json",
+        }, name  # fmt: skip
+        assert a["data"]["text/plain"] == b["data"]["text/plain"], name
+        assert a["metadata"]["image/png"]["alt"] in a["data"]["text/plain"]
+        assert a["data"]["image/png"].startswith("iVBORw0KGgo")
+    for outputs, versions in ((older, "7.7.1 7.34.0"), (newer, "8.")):
+        lines = "".join(o["text"] for o in outputs[len(SHOWN) + 1]).splitlines()
+        assert lines.pop().startswith(f"versions {versions}")
+        assert len(lines) > 15
+        assert [line for line in lines if not line.endswith(" None True")] == []
+        assert "running" in outputs[-1][0]["text"] or "finished" in outputs[-1][0]["text"]
