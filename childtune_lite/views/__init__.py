@@ -1,6 +1,7 @@
 """What the widgets show, as pure functions of their settings. One file a notebook; `view.py` says what a view is."""
 
 from .bernoulli import mask_explorer
+from .child import child_on_the_map
 from .optimizers import two_entries
 from .training import training_progress_view
 from .updates import update_cloud
@@ -10,6 +11,7 @@ from .walks import escape_walk
 __all__ = [
     "Choice",
     "View",
+    "child_on_the_map",
     "escape_walk",
     "mask_explorer",
     "training_progress_view",

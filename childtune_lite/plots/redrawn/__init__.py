@@ -1,11 +1,13 @@
 """Figures that a widget draws anew whenever a control moves: placed by hand, few ticks, so that a redraw is quick."""
 
 from .bernoulli import mask_panels
+from .child import child_panels
 from .optimizers import entry_panels
 from .training import training_progress
 from .updates import cloud_panels, walk_panels
 
 __all__ = [
+    "child_panels",
     "cloud_panels",
     "entry_panels",
     "mask_panels",
