@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import torch
 
-CHUNK = 1 << 17  # entries worked on at a time: three int32 buffers of this size stay in a core's cache
+CHUNK = 1 << 19  # entries worked on at a time: few calls, and three int32 buffers of this size stay in a CPU's cache
 MAX_ENTRIES = 2**31 - 1  # flat indices are int32 all through the package
 
 
@@ -40,34 +40,57 @@ def _xor_shifted(x: torch.Tensor, shift: int, scratch: torch.Tensor) -> None:
     x.bitwise_xor_(scratch.bitwise_and_((1 << (32 - shift)) - 1))
 
 
+class Workspace:
+    """The memory that drawing needs, kept from one parameter to the next: fresh memory costs more than the arithmetic.
+
+    Args:
+        n: entries of the largest parameter to be drawn for. On a GPU a chunk is larger, since each call costs a launch.
+    """
+
+    def __init__(self, n: int, device: torch.device | str = "cpu"):
+        chunk = CHUNK if torch.device(device).type == "cpu" else 8 * CHUNK
+        self.counter = torch.arange(min(n, chunk), dtype=torch.int32, device=device)
+        self.bits, self.scratch = torch.empty_like(self.counter), torch.empty_like(self.counter)
+
+
 def random_int32(
-    key: tuple[int, int], n: int, device: torch.device | str = "cpu"
+    key: tuple[int, int], n: int, device: torch.device | str = "cpu", workspace: Workspace | None = None
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Yield (start, bits): int32 draws, uniform over all 2^32 values, for entries start, start + 1, ... up to n.
 
-    `bits` is a buffer of at most CHUNK entries that the next round overwrites: use it before you go on.
+    `bits` is a buffer of the workspace that the next round overwrites: use it, or change it, before you go on.
     """
+    check_entries(n)
+    w = workspace or Workspace(n, device)
+    chunk = max(w.counter.numel(), 1)
+    for start in range(0, n, chunk):
+        size = min(chunk, n - start)
+        x, scratch = w.bits[:size], w.scratch[:size]
+        # One key is added before the first round, the other XORed in between the rounds. With a XOR at the start
+        # alone, two steps could give the same mask with neighbours swapped.
+        torch.add(w.counter[:size], _int32(key[0] + start), out=x)
+        _xor_shifted(x, 16, scratch)
+        x.mul_(_MULTIPLY_1).bitwise_xor_(key[1])
+        _xor_shifted(x, 15, scratch)
+        x.mul_(_MULTIPLY_2)
+        _xor_shifted(x, 16, scratch)
+        yield start, x
+
+
+def check_entries(n: int) -> None:
+    """Flat indices are int32 all through the package."""
     if n > MAX_ENTRIES:
         raise ValueError(
             f"a tensor of n={n} entries is too large: flat indices are int32, at most {MAX_ENTRIES} entries"
         )
-    counter = torch.arange(min(n, CHUNK), dtype=torch.int32, device=device)
-    bits, scratch = torch.empty_like(counter), torch.empty_like(counter)
-    for start in range(0, n, CHUNK):
-        size = min(CHUNK, n - start)
-        x, tmp = bits[:size], scratch[:size]
-        # One key is added before the first round, the other XORed in between the rounds. With a XOR at the start
-        # alone, two steps could give the same mask with neighbours swapped.
-        torch.add(counter[:size], _int32(key[0] + start), out=x)
-        _xor_shifted(x, 16, tmp)
-        x.mul_(_MULTIPLY_1).bitwise_xor_(key[1])
-        _xor_shifted(x, 15, tmp)
-        x.mul_(_MULTIPLY_2)
-        _xor_shifted(x, 16, tmp)
-        yield start, x
 
 
 def bernoulli_threshold(p: float) -> tuple[int, float]:
     """The int32 `t` with P(bits < t) as near to p as 32 bits allow, and that probability itself."""
     count = min(max(round(p * 2**32), 1), 2**32 - 1)
     return count - 2**31, count / 2**32
+
+
+def float32_bits(x: float) -> int:
+    """The bit pattern of x as a float32, read as an int32."""
+    return torch.tensor(x, dtype=torch.float32).view(torch.int32).item()

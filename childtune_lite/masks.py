@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from .draws import bernoulli_threshold, make_key, random_int32
+from .draws import Workspace, bernoulli_threshold, float32_bits, make_key, random_int32
 from .hooks import Joint, check_share, clean_name
 
 
@@ -86,16 +86,17 @@ class BernoulliMask:
             self._apply_(flat, name, self.step)
         return flat.view(gradient.shape)
 
-    def _apply_(self, flat: torch.Tensor, name: str, step: int) -> None:
+    def _apply_(self, flat: torch.Tensor, name: str, step: int, workspace: Workspace | None = None) -> None:
         """Multiply a flat gradient by mask / p, in place."""
         if self.p == 1:
             return  # so that p = 1 is the plain optimizer bit for bit, and costs nothing
         threshold, drawn_p = bernoulli_threshold(self.p)
-        factor = None  # float32 also for half-precision gradients: 1/p would lose digits in bfloat16
-        for start, bits in random_int32(make_key(self.seed, step, name), flat.numel(), flat.device):
-            factor = torch.empty(bits.shape, device=flat.device) if factor is None else factor[: bits.numel()]
-            torch.lt(bits, threshold, out=factor)
-            flat[start : start + bits.numel()].mul_(factor.mul_(1 / drawn_p))
+        one_over_p = float32_bits(1 / drawn_p)
+        for start, bits in random_int32(make_key(self.seed, step, name), flat.numel(), flat.device, workspace):
+            # 0 or 1, times the bit pattern of the float 1/p: the factor 0.0 or 1/p, in one pass without a conversion.
+            # It stays float32 for half-precision gradients, too: 1/p would lose digits in bfloat16.
+            factor = bits.lt_(threshold).mul_(one_over_p).view(torch.float32)
+            flat[start : start + factor.numel()].mul_(factor)
 
 
 class _BernoulliJoint(Joint):
@@ -140,6 +141,7 @@ class _BernoulliJoint(Joint):
         params = [param for group in self.optimizer.param_groups for param in group["params"]]
         if any(id(param) not in self.names for param in params):  # a group was added since
             self.names = self._name_parameters()
+        workspaces = {}  # one a device
         for param in params:
             name, grad = self.names[id(param)], param.grad
             if grad is None or (self.mask.scope is not None and not self.mask.scope(name)):
@@ -147,7 +149,9 @@ class _BernoulliJoint(Joint):
             if grad.layout != torch.strided:
                 raise ValueError(f"the gradient of {name!r} is sparse; a mask needs a dense one (sparse=False)")
             flat = grad.reshape(-1)  # a view where memory allows, else a copy to be written back
-            self.mask._apply_(flat, name, self.mask.step)
+            if flat.device not in workspaces:
+                workspaces[flat.device] = Workspace(max(p.numel() for p in params), flat.device)
+            self.mask._apply_(flat, name, self.mask.step, workspaces[flat.device])
             if flat.data_ptr() != grad.data_ptr():
                 grad.copy_(flat.view_as(grad))
 
