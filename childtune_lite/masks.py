@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from .draws import Workspace, bernoulli_threshold, float32_bits, make_key, random_int32
+from .draws import CHUNK, apply_compiled_, bernoulli_threshold, float32_bits, make_key, random_int32_of_many
 from .hooks import Joint, check_share, clean_name
 
 
@@ -26,6 +26,8 @@ def bernoulli_mask(gradient: torch.Tensor, p: float, generator: torch.Generator 
     coins = torch.rand(gradient.shape, dtype=fine, device=gradient.device, generator=generator)
     return (coins < check_share(p)).to(gradient.dtype)
 
+_LONG = CHUNK // 8  # entries from which on a tensor is worth a compiled kernel's call of its own
+
 
 class BernoulliMask:
     """The mask of Child-Tuning_F, attached to an ordinary optimizer.
@@ -38,16 +40,20 @@ class BernoulliMask:
             touched.
         scope: which parameters are masked, a predicate on their names. None masks all that the optimizer holds, as
             Algorithm 1 of the paper and the released code do (ChildTuningOptimizer.py).
+        compile: draw and multiply in one kernel made by `torch.compile`: the same masks, sooner, after some seconds of
+            compiling at the first step. Needs a C++ compiler for the CPU, Triton for a GPU.
 
     Example:
         >>> optimizer = torch.optim.AdamW(model.parameters(), lr=4e-5)
         >>> handle = ct.BernoulliMask(p=0.3, seed=0).attach(optimizer, model)
     """
 
-    def __init__(self, p: float, seed: int = 0, scope: Callable[[str], bool] | None = None):
+    def __init__(
+        self, p: float, seed: int = 0, scope: Callable[[str], bool] | None = None, *, compile: bool = False
+    ):
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise ValueError(f"seed={seed!r}: expected an int")
-        self.p, self.seed, self.scope = p, seed, scope
+        self.p, self.seed, self.scope, self.compile = p, seed, scope, compile
         self.step = 0  # optimizer steps taken since attach
         self._joint = None  # a weak reference: the mask does not keep an optimizer alive
 
@@ -75,7 +81,7 @@ class BernoulliMask:
     def keep(self, name: str, shape: tuple[int, ...], step: int | None = None, device="cpu") -> torch.Tensor:
         """The bool mask of parameter `name` at `step` (default: the step that comes next). True is kept."""
         mask = torch.ones(shape, device=device)
-        self._apply_(mask.view(-1), name, self.step if step is None else step)
+        self._apply_([name], [mask.view(-1)], self.step if step is None else step)
         return mask != 0
 
     @torch.no_grad()
@@ -83,20 +89,29 @@ class BernoulliMask:
         """What the optimizer will see of this gradient at the step that comes next: kept entries / p, else 0."""
         flat = gradient.detach().clone(memory_format=torch.contiguous_format).view(-1)
         if self.scope is None or self.scope(name):
-            self._apply_(flat, name, self.step)
+            self._apply_([name], [flat], self.step)
         return flat.view(gradient.shape)
 
-    def _apply_(self, flat: torch.Tensor, name: str, step: int, workspace: Workspace | None = None) -> None:
-        """Multiply a flat gradient by mask / p, in place."""
+    def _apply_(self, names: list[str], flats: list[torch.Tensor], step: int) -> None:
+        """Multiply flat gradients, all on one device, by mask / p, in place."""
         if self.p == 1:
             return  # so that p = 1 is the plain optimizer bit for bit, and costs nothing
         threshold, drawn_p = bernoulli_threshold(self.p)
+        keys = [make_key(self.seed, step, name) for name in names]
+        if self.compile:  # a kernel for each long tensor; the short ones share their calls below
+            for key, flat in zip(keys, flats, strict=True):
+                if flat.numel() >= _LONG:
+                    apply_compiled_(flat, key, threshold, 1 / drawn_p)
+            keys = [key for key, flat in zip(keys, flats, strict=True) if flat.numel() < _LONG]
+            flats = [flat for flat in flats if flat.numel() < _LONG]
+        if not flats:
+            return
         one_over_p = float32_bits(1 / drawn_p)
-        for start, bits in random_int32(make_key(self.seed, step, name), flat.numel(), flat.device, workspace):
+        for pieces, bits in random_int32_of_many(keys, [flat.numel() for flat in flats], flats[0].device):
             # 0 or 1, times the bit pattern of the float 1/p: the factor 0.0 or 1/p, in one pass without a conversion.
             # It stays float32 for half-precision gradients, too: 1/p would lose digits in bfloat16.
             factor = bits.lt_(threshold).mul_(one_over_p).view(torch.float32)
-            flat[start : start + factor.numel()].mul_(factor)
+            torch._foreach_mul_([flats[p.which][p.entries] for p in pieces], [factor[p.in_buffer] for p in pieces])
 
 
 class _BernoulliJoint(Joint):
@@ -141,17 +156,20 @@ class _BernoulliJoint(Joint):
         params = [param for group in self.optimizer.param_groups for param in group["params"]]
         if any(id(param) not in self.names for param in params):  # a group was added since
             self.names = self._name_parameters()
-        workspaces = {}  # one a device
+        names, grads = [], []
         for param in params:
             name, grad = self.names[id(param)], param.grad
             if grad is None or (self.mask.scope is not None and not self.mask.scope(name)):
                 continue
             if grad.layout != torch.strided:
                 raise ValueError(f"the gradient of {name!r} is sparse; a mask needs a dense one (sparse=False)")
-            flat = grad.reshape(-1)  # a view where memory allows, else a copy to be written back
-            if flat.device not in workspaces:
-                workspaces[flat.device] = Workspace(max(p.numel() for p in params), flat.device)
-            self.mask._apply_(flat, name, self.mask.step, workspaces[flat.device])
+            names.append(name)
+            grads.append(grad)
+        flats = [grad.reshape(-1) for grad in grads]  # views where memory allows, else copies to be written back
+        for device in {flat.device for flat in flats}:
+            here = [i for i, flat in enumerate(flats) if flat.device == device]
+            self.mask._apply_([names[i] for i in here], [flats[i] for i in here], self.mask.step)
+        for grad, flat in zip(grads, flats, strict=True):
             if flat.data_ptr() != grad.data_ptr():
                 grad.copy_(flat.view_as(grad))
 
