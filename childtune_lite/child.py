@@ -7,6 +7,7 @@ by the parameter objects, and all of these silently turn it into full fine-tunin
 """
 
 import json
+import math
 import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -62,10 +63,9 @@ class Child:
         """round(p * N) entries drawn by `seed` from the same scope: a control. No random state is touched."""
         k = _child_size(scores, p)
 
-        def keys(name: str) -> torch.Tensor:
-            n, device = scores[name].numel(), scores[name].device
-            draws = random_int32(make_key(seed, 0, name), n, device)
-            return torch.cat([bits & 0x7FFFFFFF for _, bits in draws])
+        def keys(name: str) -> Iterator[torch.Tensor]:
+            draws = random_int32(make_key(seed, 0, name), scores[name].numel(), scores[name].device)
+            return (bits & 0x7FFFFFFF for _, bits in draws)
 
         chosen = select_top({name: lambda name=name: keys(name) for name in scores}, k)
         return cls(chosen, {name: tuple(s.shape) for name, s in scores.items()})
@@ -74,12 +74,13 @@ class Child:
     def _by_scores(cls, scores, p: float, largest: bool) -> "Child":
         k = _child_size(scores, p)
         for name, score in scores.items():
-            if not torch.isfinite(score).all() or (score < 0).any():
+            low, high = (float(x) for x in score.aminmax())
+            if not (low >= 0 and high < math.inf):  # so that NaN, which no comparison holds for, is caught as well
                 raise ValueError(
                     f"scores[{name!r}] holds NaN, infinite or negative values, which have no order to choose by: "
                     "check the loss and the learning data, or the precision of the scoring pass"
                 )
-        keys = {name: lambda s=s: score_keys(s.detach().float(), largest) for name, s in scores.items()}
+        keys = {name: lambda s=s: score_keys(s, largest) for name, s in scores.items()}
         return cls(select_top(keys, k), {name: tuple(s.shape) for name, s in scores.items()})
 
     # ---- looking
