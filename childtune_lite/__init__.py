@@ -7,6 +7,7 @@ this module holds what more than one of them needs. Import it as `import childtu
 from . import checks, plots
 from .about import about
 from .child import Child
+from .delta import apply_delta, save_delta
 from .finetune import finetune
 from .fisher import encoder_scope, fisher_scores
 from .masks import BernoulliMask, bernoulli_mask
@@ -21,6 +22,7 @@ __all__ = [
     "BernoulliMask",
     "Child",
     "about",
+    "apply_delta",
     "bernoulli_mask",
     "checks",
     "encoder_scope",
@@ -29,4 +31,5 @@ __all__ = [
     "load_parent",
     "load_task",
     "plots",
+    "save_delta",
 ]

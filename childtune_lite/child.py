@@ -17,6 +17,7 @@ import torch
 from .compact import CompactJoint, Slice
 from .draws import MAX_ENTRIES, make_key, random_int32
 from .hooks import Joint, check_share, clean_name, install_guard
+from .lean import LeanJoint
 from .selection import score_keys, select_top
 
 
@@ -138,15 +139,30 @@ class Child:
         """What to hand to a `torch.optim` optimizer before `attach`: see `named_parameters`."""
         return [param for _, param in self.named_parameters(model)]
 
-    def attach(self, optimizer: torch.optim.Optimizer) -> Joint:
+    def attach(self, optimizer: torch.optim.Optimizer, lean: bool = False) -> Joint:
         """Make `optimizer`, which holds this child's `parameters(model)`, train the model through them.
 
         Call it before the first step, before `load_state_dict` and before `accelerator.prepare`. Returns a handle
         with `remove()`. Weights that are changed from outside between two steps win over what the child holds.
+
+        lean: gather during backward and free each dense gradient at once, so that p_D of them is held at the step. In
+            a loop of your own, with `child.clip_grad_norm_`, on one process: see `lean.py`.
         """
-        joint = CompactJoint(self, optimizer)
+        joint = (LeanJoint if lean else CompactJoint)(self, optimizer)
         self._joints.add(joint)
         return joint
+
+    def clip_grad_norm_(self, max_norm: float, norm_type: float = 2.0) -> torch.Tensor:
+        """Clip the gradients of all that the attached optimizer trains, in both modes; returns their norm before it.
+
+        In the lean mode this is the norm of the masked gradient; in the ordinary mode it counts entries outside the
+        child, too, as `torch.nn.utils.clip_grad_norm_(model.parameters(), ...)` does.
+        """
+        if len(self._joints) != 1:
+            raise ValueError(f"this child is attached to {len(self._joints)} optimizers; clipping needs exactly one")
+        (joint,) = self._joints
+        params = [param for group in joint.optimizer.param_groups for param in group["params"]]
+        return torch.nn.utils.clip_grad_norm_(params, max_norm, norm_type)
 
     def refresh(self) -> None:
         """Take over weights that were written through `.data`: the one change that PyTorch does not let us notice."""

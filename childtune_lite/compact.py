@@ -13,6 +13,8 @@ step they are taken out, so that the optimizer neither moves them nor keeps stat
 Taught in notebook 09.
 """
 
+import gc
+
 import torch
 
 from .hooks import Joint, clean_name
@@ -43,17 +45,21 @@ class Slice:
     def _gather(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.reshape(-1).index_select(0, self.index)
 
+    def gathered(self, grad: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """The chosen entries of a dense gradient."""
+        if grad.layout != torch.strided:
+            raise ValueError(f"the gradient of {self.name!r} is sparse; a child needs a dense one (sparse=False)")
+        return torch.index_select(grad.detach().reshape(-1), 0, self.index, out=out)
+
     def gather_gradient(self) -> None:
-        """The chosen entries of the dense gradient become the compact one, in memory that is kept for the next step."""
+        """They become the compact gradient, in memory that is kept for the next step: fresh memory costs time."""
         grad = self.dense.grad
         if grad is None:
             self.compact.grad = None
             return
-        if grad.layout != torch.strided:
-            raise ValueError(f"the gradient of {self.name!r} is sparse; a child needs a dense one (sparse=False)")
         if self._room is None or (self._room.dtype, self._room.device) != (grad.dtype, grad.device):
             self._room = grad.new_empty(self.index.shape)
-        self.compact.grad = torch.index_select(grad.detach().reshape(-1), 0, self.index, out=self._room)
+        self.compact.grad = self.gathered(grad, self._room)
 
     def write_back(self, room: torch.Tensor) -> None:
         """Put the compact values in their places in the dense parameter. `room`: int64, at least as long as they."""
@@ -122,9 +128,12 @@ class CompactJoint(Joint):
                     f"parameter {s.name!r} of the model is another object than when the child was attached "
                     "(load_state_dict(assign=True) replaces them): make a new optimizer and attach the child again"
                 )
-            if s.changed_outside():
-                s.refresh()
-                self._move_state(s.compact)
+            self._follow(s)
+
+    def _follow(self, s: Slice) -> None:
+        if s.changed_outside():
+            s.refresh()
+            self._move_state(s.compact)
 
     def _move_state(self, compact: torch.nn.Parameter) -> None:
         """The moments follow to another device; a step count stays on the CPU unless the optimizer wants it along."""
@@ -139,8 +148,11 @@ class CompactJoint(Joint):
         self._show_dense(True)  # a step that failed half-way may have left them out
         self._follow_model()
         for s in self.slices:
-            s.gather_gradient()
+            self._take_gradient(s)
         self._show_dense(False)
+
+    def _take_gradient(self, s: Slice) -> None:
+        s.gather_gradient()
 
     @torch.no_grad()
     def before_closure(self) -> None:
@@ -210,7 +222,19 @@ def _find_slices(child, optimizer) -> list[Slice]:
         raise ValueError(
             "optimizer holds this child's parameters more than once: use one call of child.parameters(model)"
         )
-    dense = {id(p) for name, p in slices[0].model.named_parameters() if clean_name(name) in child.indices}
-    if any(id(p) in dense for p in params):
+    dense = [p for name, p in slices[0].model.named_parameters() if clean_name(name) in child.indices]
+    if any(_in_lean_mode(p) for p in dense):
+        raise ValueError(
+            "optimizer: another one trains this model in the lean mode and takes every gradient during backward. Call "
+            "handle.remove() on what its attach returned, or let go of it."
+        )
+    if {id(p) for p in dense} & {id(p) for p in params}:
         raise ValueError("optimizer also holds whole parameters of the masked scope, which would train in full")
     return slices
+
+
+def _in_lean_mode(param: torch.nn.Parameter) -> bool:
+    owner = getattr(param, "lean_joint", None)
+    if owner is not None and owner() is not None:
+        gc.collect()  # optimizers sit in reference cycles: one that was let go of may still be there
+    return owner is not None and owner() is not None

@@ -133,7 +133,7 @@ def _compiled_mask_():
 def apply_compiled_(flat: torch.Tensor, key: tuple[int, int], threshold: int, factor: float) -> None:
     """`_mask_` as one kernel, the same for all steps: its numbers come as 0-dim tensors, since ints are compiled in."""
     check_entries(flat.numel())
-    integers = [torch.tensor(x, dtype=torch.int32) for x in (*key, threshold)]
+    integers = [torch.tensor(_int32(x), dtype=torch.int32) for x in (*key, threshold)]
     _compiled_mask_()(flat, *integers, torch.tensor(factor, dtype=torch.float32))
 
 

@@ -11,8 +11,17 @@ from collections.abc import Callable
 
 import torch
 
-from .draws import CHUNK, apply_compiled_, bernoulli_threshold, float32_bits, make_key, random_int32_of_many
+from .draws import (
+    CHUNK,
+    apply_compiled_,
+    bernoulli_threshold,
+    check_entries,
+    float32_bits,
+    make_key,
+    random_int32_of_many,
+)
 from .hooks import Joint, check_share, clean_name
+from .shards import local_part
 
 
 def bernoulli_mask(gradient: torch.Tensor, p: float, generator: torch.Generator | None = None) -> torch.Tensor:
@@ -25,6 +34,7 @@ def bernoulli_mask(gradient: torch.Tensor, p: float, generator: torch.Generator 
     fine = torch.float32 if gradient.device.type == "mps" else torch.float64
     coins = torch.rand(gradient.shape, dtype=fine, device=gradient.device, generator=generator)
     return (coins < check_share(p)).to(gradient.dtype)
+
 
 _LONG = CHUNK // 8  # entries from which on a tensor is worth a compiled kernel's call of its own
 
@@ -48,9 +58,7 @@ class BernoulliMask:
         >>> handle = ct.BernoulliMask(p=0.3, seed=0).attach(optimizer, model)
     """
 
-    def __init__(
-        self, p: float, seed: int = 0, scope: Callable[[str], bool] | None = None, *, compile: bool = False
-    ):
+    def __init__(self, p: float, seed: int = 0, scope: Callable[[str], bool] | None = None, *, compile: bool = False):
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise ValueError(f"seed={seed!r}: expected an int")
         self.p, self.seed, self.scope, self.compile = p, seed, scope, compile
@@ -81,7 +89,7 @@ class BernoulliMask:
     def keep(self, name: str, shape: tuple[int, ...], step: int | None = None, device="cpu") -> torch.Tensor:
         """The bool mask of parameter `name` at `step` (default: the step that comes next). True is kept."""
         mask = torch.ones(shape, device=device)
-        self._apply_([name], [mask.view(-1)], self.step if step is None else step)
+        self._apply_([make_key(self.seed, self.step if step is None else step, name)], [mask.view(-1)])
         return mask != 0
 
     @torch.no_grad()
@@ -89,15 +97,14 @@ class BernoulliMask:
         """What the optimizer will see of this gradient at the step that comes next: kept entries / p, else 0."""
         flat = gradient.detach().clone(memory_format=torch.contiguous_format).view(-1)
         if self.scope is None or self.scope(name):
-            self._apply_([name], [flat], self.step)
+            self._apply_([make_key(self.seed, self.step, name)], [flat])
         return flat.view(gradient.shape)
 
-    def _apply_(self, names: list[str], flats: list[torch.Tensor], step: int) -> None:
+    def _apply_(self, keys: list[tuple[int, int]], flats: list[torch.Tensor]) -> None:
         """Multiply flat gradients, all on one device, by mask / p, in place."""
         if self.p == 1:
             return  # so that p = 1 is the plain optimizer bit for bit, and costs nothing
         threshold, drawn_p = bernoulli_threshold(self.p)
-        keys = [make_key(self.seed, step, name) for name in names]
         if self.compile:  # a kernel for each long tensor; the short ones share their calls below
             for key, flat in zip(keys, flats, strict=True):
                 if flat.numel() >= _LONG:
@@ -156,19 +163,22 @@ class _BernoulliJoint(Joint):
         params = [param for group in self.optimizer.param_groups for param in group["params"]]
         if any(id(param) not in self.names for param in params):  # a group was added since
             self.names = self._name_parameters()
-        names, grads = [], []
+        grads, keys = [], []
         for param in params:
             name, grad = self.names[id(param)], param.grad
             if grad is None or (self.mask.scope is not None and not self.mask.scope(name)):
                 continue
             if grad.layout != torch.strided:
                 raise ValueError(f"the gradient of {name!r} is sparse; a mask needs a dense one (sparse=False)")
-            names.append(name)
+            check_entries(grad.numel())
+            grad, start = local_part(name, grad)
+            key_0, key_1 = make_key(self.mask.seed, self.mask.step, name)
             grads.append(grad)
+            keys.append((key_0 + start, key_1))  # entry i of a shard is entry start + i of the parameter
         flats = [grad.reshape(-1) for grad in grads]  # views where memory allows, else copies to be written back
         for device in {flat.device for flat in flats}:
             here = [i for i, flat in enumerate(flats) if flat.device == device]
-            self.mask._apply_([names[i] for i in here], [flats[i] for i in here], self.mask.step)
+            self.mask._apply_([keys[i] for i in here], [flats[i] for i in here])
         for grad, flat in zip(grads, flats, strict=True):
             if flat.data_ptr() != grad.data_ptr():
                 grad.copy_(flat.view_as(grad))

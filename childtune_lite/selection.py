@@ -3,8 +3,8 @@
 Non-negative floats are ordered like their bit patterns, read as integers. So the k-th largest score is found by
 counting alone: one pass counts the upper 16 bits of every entry, a second one the lower 16 bits of the entries that
 share the bin where the k-th one lies. That gives the threshold exactly; a last pass collects what is above it.
-Scores are read a chunk at a time, so beside the result there is next to no extra memory. The released code joins all scores by repeated copying and calls np.percentile
-(ChildTuningD.py), which for BERT-large copies hundreds of gigabytes.
+Scores are read a chunk at a time, so beside the result there is next to no extra memory. The released code joins all
+scores by repeated copying and calls np.percentile (ChildTuningD.py), which for BERT-large copies hundreds of gigabytes.
 
 Taught in notebook 03.
 """

@@ -12,12 +12,13 @@ PACKAGE = ROOT / "childtune_lite"
 # A room imports only from floors below it.
 FLOORS = {
     "about": 0, "acceptability": 0, "checks": 0, "draws": 0, "entailment": 0, "hooks": 0, "lexicon": 0, "metrics": 0,
-    "per_example": 0, "plots": 0, "recorder": 0, "selection": 0, "updates": 0, "walks": 0,
+    "per_example": 0, "plots": 0, "recorder": 0, "selection": 0, "shards": 0, "updates": 0, "walks": 0,
     "compact": 1, "fisher": 1, "grammar": 1, "masks": 1, "parents": 1,
-    "child": 2, "rows": 2,
-    "recipes": 3, "tasks": 3,
-    "finetune": 4,
-    "__init__": 5,
+    "lean": 2, "rows": 2,
+    "child": 3, "tasks": 3,
+    "delta": 4, "recipes": 4,
+    "finetune": 5,
+    "__init__": 6, "bench": 6,
 }  # fmt: skip
 
 
