@@ -7,7 +7,6 @@ by the parameter objects, and all of these silently turn it into full fine-tunin
 """
 
 import json
-import math
 import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,10 +14,10 @@ from pathlib import Path
 import torch
 
 from .compact import CompactJoint, Slice
-from .draws import MAX_ENTRIES, make_key, random_int32
-from .hooks import Joint, check_share, clean_name, install_guard
+from .draws import make_key, random_int32
+from .hooks import Joint, clean_name, install_guard
 from .lean import LeanJoint
-from .selection import score_keys, select_top
+from .selection import check_order, number_to_choose, score_keys, select_top
 
 
 class Child:
@@ -62,7 +61,7 @@ class Child:
     @classmethod
     def random(cls, scores: Mapping[str, torch.Tensor], p: float, seed: int = 0) -> "Child":
         """round(p * N) entries drawn by `seed` from the same scope: a control. No random state is touched."""
-        k = _child_size(scores, p)
+        k = number_to_choose(scores, p)
 
         def keys(name: str) -> Iterator[torch.Tensor]:
             draws = random_int32(make_key(seed, 0, name), scores[name].numel(), scores[name].device)
@@ -73,14 +72,8 @@ class Child:
 
     @classmethod
     def _by_scores(cls, scores, p: float, largest: bool) -> "Child":
-        k = _child_size(scores, p)
-        for name, score in scores.items():
-            low, high = (float(x) for x in score.aminmax())
-            if not (low >= 0 and high < math.inf):  # so that NaN, which no comparison holds for, is caught as well
-                raise ValueError(
-                    f"scores[{name!r}] holds NaN, infinite or negative values, which have no order to choose by: "
-                    "check the loss and the learning data, or the precision of the scoring pass"
-                )
+        k = number_to_choose(scores, p)
+        check_order(scores)
         keys = {name: lambda s=s: score_keys(s, largest) for name, s in scores.items()}
         return cls(select_top(keys, k), {name: tuple(s.shape) for name, s in scores.items()})
 
@@ -216,18 +209,6 @@ class Child:
 
 def _entries(shape: tuple[int, ...]) -> int:
     return int(torch.Size(shape).numel())
-
-
-def _child_size(scores: Mapping[str, torch.Tensor], p: float) -> int:
-    p, total = check_share(p), sum(s.numel() for s in scores.values())
-    for name, score in scores.items():
-        if score.numel() > MAX_ENTRIES:
-            raise ValueError(
-                f"scores[{name!r}] has {score.numel()} entries, more than int32 indices reach ({MAX_ENTRIES})"
-            )
-    if round(p * total) == 0:
-        raise ValueError(f"p={p} of {total} entries is less than one entry: nothing would train. Choose a larger p.")
-    return round(p * total)
 
 
 def _check_indices(name: str, index: torch.Tensor, entries: int) -> None:

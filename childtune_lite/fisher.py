@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 
+from .hooks import check_scope
 from .per_example import PerExampleSquares
 
 ESTIMATORS = ("per_example", "per_batch", "expected")
@@ -33,6 +34,7 @@ def encoder_scope(name: str) -> bool:
 
 def scoped_parameters(model: torch.nn.Module, scope: Callable[[str], bool]) -> dict[str, torch.nn.Parameter]:
     """The trainable parameters of the masked scope by name; a scope that matches none is an error."""
+    check_scope(scope)
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
     chosen = {name: p for name, p in trainable.items() if scope(name)}
     if not chosen:

@@ -20,7 +20,7 @@ from .draws import (
     make_key,
     random_int32_of_many,
 )
-from .hooks import Joint, check_share, clean_name
+from .hooks import Joint, check_scope, check_share, clean_name
 from .shards import local_part
 
 
@@ -61,6 +61,8 @@ class BernoulliMask:
     def __init__(self, p: float, seed: int = 0, scope: Callable[[str], bool] | None = None, *, compile: bool = False):
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise ValueError(f"seed={seed!r}: expected an int")
+        if scope is not None:
+            check_scope(scope)
         self.p, self.seed, self.scope, self.compile = p, seed, scope, compile
         self.step = 0  # optimizer steps taken since attach
         self._joint = None  # a weak reference: the mask does not keep an optimizer alive

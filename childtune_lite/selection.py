@@ -9,11 +9,46 @@ scores by repeated copying and calls np.percentile (ChildTuningD.py), which for 
 Taught in notebook 03.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
 
+from .draws import MAX_ENTRIES
+from .hooks import check_share
+
 _CHUNK = 1 << 20
+
+
+def number_to_choose(scores: Mapping[str, torch.Tensor], p: float) -> int:
+    """round(p * N), after a look at what is to be chosen from."""
+    if not isinstance(scores, Mapping):
+        raise ValueError(
+            f"scores={type(scores).__name__}: expected {{parameter name: tensor}}, as fisher_scores returns"
+        )
+    for name, score in scores.items():
+        if not torch.is_tensor(score) or not score.is_floating_point():
+            found = getattr(score, "dtype", type(score).__name__)
+            raise ValueError(f"scores[{name!r}] is {found}: expected a tensor of floating-point numbers")
+        if score.numel() > MAX_ENTRIES:
+            raise ValueError(
+                f"scores[{name!r}] has {score.numel()} entries, more than int32 indices reach ({MAX_ENTRIES})"
+            )
+    p, total = check_share(p), sum(s.numel() for s in scores.values())
+    if round(p * total) == 0:
+        raise ValueError(f"p={p} of {total} entries is less than one entry: nothing would train. Choose a larger p.")
+    return round(p * total)
+
+
+def check_order(scores: Mapping[str, torch.Tensor]) -> None:
+    """Refuse scores that cannot be ranked."""
+    for name, score in scores.items():
+        low, high = map(float, score.aminmax()) if score.numel() else (0.0, 0.0)
+        if not (low >= 0 and high < math.inf):  # so that NaN, for which no comparison holds, is caught as well
+            raise ValueError(
+                f"scores[{name!r}] holds NaN, infinite or negative values, which have no order to choose by: "
+                "check the loss and the learning data, or the precision of the scoring pass"
+            )
 
 
 def score_keys(scores: torch.Tensor, largest: bool = True) -> Iterator[torch.Tensor]:
@@ -53,7 +88,7 @@ def select_top(key_of: Mapping[str, Callable[[], Iterator[torch.Tensor]]], k: in
                 ties_wanted -= ties.numel()
             found.append(keep.nonzero().flatten().add_(start).to(torch.int32))
             start += keys.numel()
-        chosen[name] = torch.cat(found)
+        chosen[name] = torch.cat(found) if found else torch.empty(0, dtype=torch.int32)
     return chosen
 
 

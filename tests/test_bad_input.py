@@ -35,7 +35,7 @@ ODD = [
     {},
     1j,
 ]
-quick = settings(deadline=None, max_examples=60)
+quick = settings(deadline=None, max_examples=150)
 
 
 class Blocks(torch.nn.Module):
@@ -53,8 +53,8 @@ def is_share(p):
 
 @quick
 @given(
-    p=st.sampled_from(ODD) | st.floats(),
-    seed=st.sampled_from(ODD) | st.integers(),
+    p=st.just(0.3) | st.floats(0, 1) | st.sampled_from(ODD) | st.floats(),
+    seed=st.integers() | st.just(0) | st.sampled_from(ODD),
     scope=st.sampled_from(
         [
             None,
@@ -74,8 +74,12 @@ def test_F_masks_its_scope_or_says_why_not(p, seed, scope, named):
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     try:
         ct.BernoulliMask(p, seed, scope).attach(optimizer, model if named else None)
-    except ValueError as error:
-        assert any(word in str(error) for word in ("p=", "seed=", "scope"))
+    except ValueError as found:
+        error = str(found)
+    else:
+        error = None
+    if error is not None:
+        assert any(word in error for word in ("p=", "seed=", "scope"))
         return
     assert is_share(p)
     assert isinstance(seed, int)
@@ -112,13 +116,19 @@ def odd_scores(draw):
 
 @settings(deadline=None, max_examples=200)
 @given(
-    scores=odd_scores(), p=st.sampled_from(ODD) | st.floats(0, 1), choose=st.sampled_from(["top", "bottom", "random"])
+    scores=odd_scores(),
+    p=st.just(0.3) | st.floats(0, 1) | st.sampled_from(ODD),
+    choose=st.sampled_from(["top", "bottom", "random"]),
 )
 def test_a_child_has_round_pN_entries_or_says_why_not(scores, p, choose):
     try:
         child = getattr(ct.Child, choose)(scores, p)
-    except ValueError as error:
-        assert any(word in str(error) for word in ("p=", "scores"))
+    except ValueError as found:
+        error = str(found)
+    else:
+        error = None
+    if error is not None:
+        assert any(word in error for word in ("p=", "scores"))
         return
     assert is_share(p)
     total = sum(s.numel() for s in scores.values())
@@ -141,7 +151,7 @@ def test_a_child_has_round_pN_entries_or_says_why_not(scores, p, choose):
         assert torch.equal(param != before[name], moved)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(
     recipe=st.sampled_from([*RECIPES, "f", "d", "childtuning-d", "D_", "", None, 1, ("D",)]),
     p=st.sampled_from([0.3, 0.3, 0.3, 1, 0, -1, 1.5, math.nan, "0.3", None]),
