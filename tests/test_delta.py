@@ -90,7 +90,7 @@ def test_buffers_come_along_and_tied_weights_stay_tied(tmp_path):
     ct.apply_delta(tmp_path / "d", parent)
     assert_bit_equal(parent, tuned)
     assert parent.layer[1].weight is parent.layer[0].weight
-    untied = Net()
+    untied = copy.deepcopy(parent)  # the same numbers, but two tensors of them
     untied.layer[1].weight = torch.nn.Parameter(untied.layer[0].weight.detach().clone())
     with pytest.raises(ValueError, match="another parent"):
         ct.apply_delta(tmp_path / "d", untied)
