@@ -4,9 +4,10 @@ The method is Child-Tuning (Xu et al., "Raise a Child in Large Language Model", 
 this module holds what more than one of them needs. Import it as `import childtune_lite as ct`.
 """
 
-from . import checks, plots, views
+from . import checks, memory, plots, views
 from .about import about
 from .child import Child
+from .delta import apply_delta, save_delta
 from .explore import explore
 from .finetune import finetune
 from .fisher import encoder_scope, fisher_scores
@@ -24,6 +25,7 @@ __all__ = [
     "Child",
     "LiveTraining",
     "about",
+    "apply_delta",
     "bernoulli_mask",
     "checks",
     "encoder_scope",
@@ -32,6 +34,8 @@ __all__ = [
     "fisher_scores",
     "load_parent",
     "load_task",
+    "memory",
     "plots",
+    "save_delta",
     "views",
 ]

@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 
 from .compact import CompactJoint, Slice
-from .draws import MAX_ENTRIES, make_key, random_int32
-from .hooks import Joint, check_share, clean_name, install_guard
-from .selection import score_keys, select_top
+from .draws import make_key, random_int32
+from .hooks import Joint, clean_name, install_guard
+from .lean import LeanJoint
+from .selection import check_order, number_to_choose, score_keys, select_top
 
 
 class Child:
@@ -60,26 +61,20 @@ class Child:
     @classmethod
     def random(cls, scores: Mapping[str, torch.Tensor], p: float, seed: int = 0) -> "Child":
         """round(p * N) entries drawn by `seed` from the same scope: a control. No random state is touched."""
-        k = _child_size(scores, p)
+        k = number_to_choose(scores, p)
 
-        def keys(name: str) -> torch.Tensor:
-            n, device = scores[name].numel(), scores[name].device
-            draws = random_int32(make_key(seed, 0, name), n, device)
-            return torch.cat([bits & 0x7FFFFFFF for _, bits in draws])
+        def keys(name: str) -> Iterator[torch.Tensor]:
+            draws = random_int32(make_key(seed, 0, name), scores[name].numel(), scores[name].device)
+            return (bits & 0x7FFFFFFF for _, bits in draws)
 
         chosen = select_top({name: lambda name=name: keys(name) for name in scores}, k)
         return cls(chosen, {name: tuple(s.shape) for name, s in scores.items()})
 
     @classmethod
     def _by_scores(cls, scores, p: float, largest: bool) -> "Child":
-        k = _child_size(scores, p)
-        for name, score in scores.items():
-            if not torch.isfinite(score).all() or (score < 0).any():
-                raise ValueError(
-                    f"scores[{name!r}] holds NaN, infinite or negative values, which have no order to choose by: "
-                    "check the loss and the learning data, or the precision of the scoring pass"
-                )
-        keys = {name: lambda s=s: score_keys(s.detach().float(), largest) for name, s in scores.items()}
+        k = number_to_choose(scores, p)
+        check_order(scores)
+        keys = {name: lambda s=s: score_keys(s, largest) for name, s in scores.items()}
         return cls(select_top(keys, k), {name: tuple(s.shape) for name, s in scores.items()})
 
     # ---- looking
@@ -137,15 +132,30 @@ class Child:
         """What to hand to a `torch.optim` optimizer before `attach`: see `named_parameters`."""
         return [param for _, param in self.named_parameters(model)]
 
-    def attach(self, optimizer: torch.optim.Optimizer) -> Joint:
+    def attach(self, optimizer: torch.optim.Optimizer, lean: bool = False) -> Joint:
         """Make `optimizer`, which holds this child's `parameters(model)`, train the model through them.
 
         Call it before the first step, before `load_state_dict` and before `accelerator.prepare`. Returns a handle
         with `remove()`. Weights that are changed from outside between two steps win over what the child holds.
+
+        lean: gather during backward and free each dense gradient at once, so that p_D of them is held at the step. In
+            a loop of your own, with `child.clip_grad_norm_`, on one process: see `lean.py`.
         """
-        joint = CompactJoint(self, optimizer)
+        joint = (LeanJoint if lean else CompactJoint)(self, optimizer)
         self._joints.add(joint)
         return joint
+
+    def clip_grad_norm_(self, max_norm: float, norm_type: float = 2.0) -> torch.Tensor:
+        """Clip the gradients of all that the attached optimizer trains, in both modes; returns their norm before it.
+
+        In the lean mode this is the norm of the masked gradient; in the ordinary mode it counts entries outside the
+        child, too, as `torch.nn.utils.clip_grad_norm_(model.parameters(), ...)` does.
+        """
+        if len(self._joints) != 1:
+            raise ValueError(f"this child is attached to {len(self._joints)} optimizers; clipping needs exactly one")
+        (joint,) = self._joints
+        params = [param for group in joint.optimizer.param_groups for param in group["params"]]
+        return torch.nn.utils.clip_grad_norm_(params, max_norm, norm_type)
 
     def refresh(self) -> None:
         """Take over weights that were written through `.data`: the one change that PyTorch does not let us notice."""
@@ -199,18 +209,6 @@ class Child:
 
 def _entries(shape: tuple[int, ...]) -> int:
     return int(torch.Size(shape).numel())
-
-
-def _child_size(scores: Mapping[str, torch.Tensor], p: float) -> int:
-    p, total = check_share(p), sum(s.numel() for s in scores.values())
-    for name, score in scores.items():
-        if score.numel() > MAX_ENTRIES:
-            raise ValueError(
-                f"scores[{name!r}] has {score.numel()} entries, more than int32 indices reach ({MAX_ENTRIES})"
-            )
-    if round(p * total) == 0:
-        raise ValueError(f"p={p} of {total} entries is less than one entry: nothing would train. Choose a larger p.")
-    return round(p * total)
 
 
 def _check_indices(name: str, index: torch.Tensor, entries: int) -> None:

@@ -13,6 +13,8 @@ step they are taken out, so that the optimizer neither moves them nor keeps stat
 Taught in notebook 09.
 """
 
+import gc
+
 import torch
 
 from .hooks import Joint, clean_name
@@ -22,24 +24,49 @@ class Slice:
     """The chosen entries of one dense parameter, and their compact copy."""
 
     def __init__(self, child, model: torch.nn.Module, name: str, dense: torch.nn.Parameter, index: torch.Tensor):
+        refuse_shards(name, dense)
         self.child, self.model, self.name, self.dense = child, model, name, dense
         self.index = index.to(dense.device)
         self.compact = torch.nn.Parameter(self._gather(dense.detach()), requires_grad=True)
         self.compact.child_slice = self  # so that attach, and the guard in hooks.py, know what this tensor is
+        self._room = None  # for the compact gradient
         self._remember()
+
+    def replaced(self) -> bool:
+        """Is the model's parameter of this name no longer the tensor that we know? (`get_parameter` asks slower.)"""
+        module = self.model
+        *path, leaf = self.name.split(".")
+        for part in path:
+            module = module._modules.get(part)
+            if module is None:
+                return True
+        return module._parameters.get(leaf) is not self.dense
 
     def _gather(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.reshape(-1).index_select(0, self.index)
 
-    def gather_gradient(self) -> None:
-        grad = self.dense.grad
-        self.compact.grad = None if grad is None else self._gather(grad)
+    def gathered(self, grad: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """The chosen entries of a dense gradient."""
+        if grad.layout != torch.strided:
+            raise ValueError(f"the gradient of {self.name!r} is sparse; a child needs a dense one (sparse=False)")
+        return torch.index_select(grad.detach().reshape(-1), 0, self.index, out=out)
 
-    def write_back(self) -> None:
-        """Put the compact values in their places in the dense parameter."""
+    def gather_gradient(self) -> None:
+        """They become the compact gradient, in memory that is kept for the next step: fresh memory costs time."""
+        grad = self.dense.grad
+        if grad is None:
+            self.compact.grad = None
+            return
+        if self._room is None or (self._room.dtype, self._room.device) != (grad.dtype, grad.device):
+            self._room = grad.new_empty(self.index.shape)
+        self.compact.grad = self.gathered(grad, self._room)
+
+    def write_back(self, room: torch.Tensor) -> None:
+        """Put the compact values in their places in the dense parameter. `room`: int64, at least as long as they."""
         data = self.dense.detach()
         flat = data.reshape(-1)  # a view where memory allows, else a copy to be written back
-        flat.index_copy_(0, self.index.long(), self.compact.detach())
+        index = room[: self.index.numel()].copy_(self.index)  # index_copy_ takes no int32
+        flat.index_copy_(0, index, self.compact.detach())
         if flat.data_ptr() != data.data_ptr():
             data.copy_(flat.view_as(data))
         self._remember()
@@ -96,14 +123,17 @@ class CompactJoint(Joint):
     def _follow_model(self) -> None:
         """Weights changed or moved from outside win over our copies; a replaced parameter is an error."""
         for s in self.slices:
-            if s.model.get_parameter(s.name) is not s.dense:
+            if s.replaced():
                 raise RuntimeError(
                     f"parameter {s.name!r} of the model is another object than when the child was attached "
                     "(load_state_dict(assign=True) replaces them): make a new optimizer and attach the child again"
                 )
-            if s.changed_outside():
-                s.refresh()
-                self._move_state(s.compact)
+            self._follow(s)
+
+    def _follow(self, s: Slice) -> None:
+        if s.changed_outside():
+            s.refresh()
+            self._move_state(s.compact)
 
     def _move_state(self, compact: torch.nn.Parameter) -> None:
         """The moments follow to another device; a step count stays on the CPU unless the optimizer wants it along."""
@@ -118,8 +148,11 @@ class CompactJoint(Joint):
         self._show_dense(True)  # a step that failed half-way may have left them out
         self._follow_model()
         for s in self.slices:
-            s.gather_gradient()
+            self._take_gradient(s)
         self._show_dense(False)
+
+    def _take_gradient(self, s: Slice) -> None:
+        s.gather_gradient()
 
     @torch.no_grad()
     def before_closure(self) -> None:
@@ -132,8 +165,13 @@ class CompactJoint(Joint):
         self._finish()
 
     def _finish(self) -> None:
+        rooms = {}  # one a device, for one tensor's indices at a time
         for s in self.slices:
-            s.write_back()
+            device = s.index.device
+            if device not in rooms:
+                longest = max(other.index.numel() for other in self.slices)
+                rooms[device] = torch.empty(longest, dtype=torch.int64, device=device)
+            s.write_back(rooms[device])
             s.compact.grad = None
         self._show_dense(True)
 
@@ -160,6 +198,15 @@ class CompactJoint(Joint):
             group["params"][:] = [group["params"][i] for i in keep]
 
 
+def refuse_shards(name: str, param: torch.Tensor) -> None:
+    """A shard's flat index is not the whole parameter's, so a child of the whole would train other entries."""
+    if hasattr(param, "placements"):  # a DTensor, without the cost of importing that class
+        raise ValueError(
+            f"parameter {name!r} is sharded (a DTensor, from fully_shard or tensor parallelism), and a Child's indices "
+            "are of whole parameters. Use DistributedDataParallel for Child-Tuning_D; BernoulliMask takes shards."
+        )
+
+
 def _find_slices(child, optimizer) -> list[Slice]:
     """The child's compact copies among the optimizer's parameters: all of them, of one model, and nothing dense."""
     params = [p for group in getattr(optimizer, "param_groups", []) for p in group["params"]]
@@ -175,7 +222,19 @@ def _find_slices(child, optimizer) -> list[Slice]:
         raise ValueError(
             "optimizer holds this child's parameters more than once: use one call of child.parameters(model)"
         )
-    dense = {id(p) for name, p in slices[0].model.named_parameters() if clean_name(name) in child.indices}
-    if any(id(p) in dense for p in params):
+    dense = [p for name, p in slices[0].model.named_parameters() if clean_name(name) in child.indices]
+    if any(_in_lean_mode(p) for p in dense):
+        raise ValueError(
+            "optimizer: another one trains this model in the lean mode and takes every gradient during backward. Call "
+            "handle.remove() on what its attach returned, or let go of it."
+        )
+    if {id(p) for p in dense} & {id(p) for p in params}:
         raise ValueError("optimizer also holds whole parameters of the masked scope, which would train in full")
     return slices
+
+
+def _in_lean_mode(param: torch.nn.Parameter) -> bool:
+    owner = getattr(param, "lean_joint", None)
+    if owner is not None and owner() is not None:
+        gc.collect()  # optimizers sit in reference cycles: one that was let go of may still be there
+    return owner is not None and owner() is not None

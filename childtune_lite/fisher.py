@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 
+from .hooks import check_scope
 from .per_example import PerExampleSquares
 
 ESTIMATORS = ("per_example", "per_batch", "expected")
@@ -33,6 +34,7 @@ def encoder_scope(name: str) -> bool:
 
 def scoped_parameters(model: torch.nn.Module, scope: Callable[[str], bool]) -> dict[str, torch.nn.Parameter]:
     """The trainable parameters of the masked scope by name; a scope that matches none is an error."""
+    check_scope(scope)
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
     chosen = {name: p for name, p in trainable.items() if scope(name)}
     if not chosen:
@@ -50,6 +52,7 @@ def fisher_scores(
     estimator: str = "per_example",
     scope: Callable[[str], bool] = encoder_scope,
     dropout_seed: int | None = None,
+    all_ranks: bool = False,
 ) -> dict[str, torch.Tensor]:
     """Score every entry of the masked scope: the diagonal of the Fisher information (paper, section 2.3).
 
@@ -60,6 +63,8 @@ def fisher_scores(
         scope: which parameters are scored, a predicate on their names. Default: the encoder's numbered blocks.
         dropout_seed: None scores in evaluation mode. An int scores with dropout on, as the released code does, and
             the seed says which units are dropped: the scores then depend on it.
+        all_ranks: under `torchrun`, each process passes its own part of the batches and gets the scores over all parts
+            together, so that all choose the same child. Give it the model itself, not its DDP wrapper.
 
     Returns:
         {parameter name: float32 tensor of the parameter's shape}, in squared units of the loss gradient, averaged over
@@ -69,6 +74,8 @@ def fisher_scores(
     """
     if estimator not in ESTIMATORS:
         raise ValueError(f"estimator={estimator!r}: expected one of {', '.join(ESTIMATORS)}")
+    if all_ranks and not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        raise ValueError("all_ranks=True without a process group: call torch.distributed.init_process_group first")
     params = scoped_parameters(model, scope)
     device = next(iter(params.values())).device
     scores = {name: torch.zeros(p.shape, dtype=torch.float32, device=device) for name, p in params.items()}
@@ -89,6 +96,8 @@ def fisher_scores(
     finally:
         for module, mode in was_training.items():
             module.training = mode
+    if all_ranks:
+        count = _sum_over_ranks(scores, count, device)
     if count == 0:
         raise ValueError("batches is empty: there is nothing to compute scores from (an iterator that was used up?)")
     for name, score in scores.items():
@@ -98,6 +107,14 @@ def fisher_scores(
                 "look for NaN in the batches."
             )
     return scores
+
+
+def _sum_over_ranks(scores: dict[str, torch.Tensor], count: int, device: torch.device) -> int:
+    """Add up the sums of all processes in place; returns all their examples. Every process gets the same bits."""
+    total = torch.tensor(count, device=device)
+    for tensor in (total, *scores.values()):
+        torch.distributed.all_reduce(tensor)
+    return int(total)
 
 
 def _add_squared_batch_gradient(model, batch, params, scores) -> int:

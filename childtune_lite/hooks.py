@@ -33,6 +33,14 @@ def check_share(p, argument: str = "p") -> float:
     return float(p)
 
 
+def check_scope(scope) -> None:
+    """A scope is asked, name by name, whether a parameter is masked; a string would only look like one."""
+    if not callable(scope):
+        raise ValueError(
+            f"scope={scope!r}: expected a predicate on parameter names, such as lambda name: '.layer.' in name"
+        )
+
+
 @functools.cache
 def install_guard() -> None:
     """From now on every optimizer's step first checks that no mask was lost. Called by whoever makes a mask."""

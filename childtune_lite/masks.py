@@ -11,8 +11,17 @@ from collections.abc import Callable
 
 import torch
 
-from .draws import bernoulli_threshold, make_key, random_int32
-from .hooks import Joint, check_share, clean_name
+from .draws import (
+    CHUNK,
+    apply_compiled_,
+    bernoulli_threshold,
+    check_entries,
+    float32_bits,
+    make_key,
+    random_int32_of_many,
+)
+from .hooks import Joint, check_scope, check_share, clean_name
+from .shards import local_part
 
 
 def bernoulli_mask(gradient: torch.Tensor, p: float, generator: torch.Generator | None = None) -> torch.Tensor:
@@ -27,6 +36,9 @@ def bernoulli_mask(gradient: torch.Tensor, p: float, generator: torch.Generator 
     return (coins < check_share(p)).to(gradient.dtype)
 
 
+_LONG = CHUNK // 8  # entries from which on a tensor is worth a compiled kernel's call of its own
+
+
 class BernoulliMask:
     """The mask of Child-Tuning_F, attached to an ordinary optimizer.
 
@@ -38,16 +50,20 @@ class BernoulliMask:
             touched.
         scope: which parameters are masked, a predicate on their names. None masks all that the optimizer holds, as
             Algorithm 1 of the paper and the released code do (ChildTuningOptimizer.py).
+        compile: draw and multiply in one kernel made by `torch.compile`: the same masks, sooner, after some seconds of
+            compiling at the first step. Needs a C++ compiler for the CPU, Triton for a GPU.
 
     Example:
         >>> optimizer = torch.optim.AdamW(model.parameters(), lr=4e-5)
         >>> handle = ct.BernoulliMask(p=0.3, seed=0).attach(optimizer, model)
     """
 
-    def __init__(self, p: float, seed: int = 0, scope: Callable[[str], bool] | None = None):
+    def __init__(self, p: float, seed: int = 0, scope: Callable[[str], bool] | None = None, *, compile: bool = False):
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise ValueError(f"seed={seed!r}: expected an int")
-        self.p, self.seed, self.scope = p, seed, scope
+        if scope is not None:
+            check_scope(scope)
+        self.p, self.seed, self.scope, self.compile = p, seed, scope, compile
         self.step = 0  # optimizer steps taken since attach
         self._joint = None  # a weak reference: the mask does not keep an optimizer alive
 
@@ -75,7 +91,7 @@ class BernoulliMask:
     def keep(self, name: str, shape: tuple[int, ...], step: int | None = None, device="cpu") -> torch.Tensor:
         """The bool mask of parameter `name` at `step` (default: the step that comes next). True is kept."""
         mask = torch.ones(shape, device=device)
-        self._apply_(mask.view(-1), name, self.step if step is None else step)
+        self._apply_([make_key(self.seed, self.step if step is None else step, name)], [mask.view(-1)])
         return mask != 0
 
     @torch.no_grad()
@@ -83,19 +99,28 @@ class BernoulliMask:
         """What the optimizer will see of this gradient at the step that comes next: kept entries / p, else 0."""
         flat = gradient.detach().clone(memory_format=torch.contiguous_format).view(-1)
         if self.scope is None or self.scope(name):
-            self._apply_(flat, name, self.step)
+            self._apply_([make_key(self.seed, self.step, name)], [flat])
         return flat.view(gradient.shape)
 
-    def _apply_(self, flat: torch.Tensor, name: str, step: int) -> None:
-        """Multiply a flat gradient by mask / p, in place."""
+    def _apply_(self, keys: list[tuple[int, int]], flats: list[torch.Tensor]) -> None:
+        """Multiply flat gradients, all on one device, by mask / p, in place."""
         if self.p == 1:
             return  # so that p = 1 is the plain optimizer bit for bit, and costs nothing
         threshold, drawn_p = bernoulli_threshold(self.p)
-        factor = None  # float32 also for half-precision gradients: 1/p would lose digits in bfloat16
-        for start, bits in random_int32(make_key(self.seed, step, name), flat.numel(), flat.device):
-            factor = torch.empty(bits.shape, device=flat.device) if factor is None else factor[: bits.numel()]
-            torch.lt(bits, threshold, out=factor)
-            flat[start : start + bits.numel()].mul_(factor.mul_(1 / drawn_p))
+        if self.compile:  # a kernel for each long tensor; the short ones share their calls below
+            for key, flat in zip(keys, flats, strict=True):
+                if flat.numel() >= _LONG:
+                    apply_compiled_(flat, key, threshold, 1 / drawn_p)
+            keys = [key for key, flat in zip(keys, flats, strict=True) if flat.numel() < _LONG]
+            flats = [flat for flat in flats if flat.numel() < _LONG]
+        if not flats:
+            return
+        one_over_p = float32_bits(1 / drawn_p)
+        for pieces, bits in random_int32_of_many(keys, [flat.numel() for flat in flats], flats[0].device):
+            # 0 or 1, times the bit pattern of the float 1/p: the factor 0.0 or 1/p, in one pass without a conversion.
+            # It stays float32 for half-precision gradients, too: 1/p would lose digits in bfloat16.
+            factor = bits.lt_(threshold).mul_(one_over_p).view(torch.float32)
+            torch._foreach_mul_([flats[p.which][p.entries] for p in pieces], [factor[p.in_buffer] for p in pieces])
 
 
 class _BernoulliJoint(Joint):
@@ -140,14 +165,23 @@ class _BernoulliJoint(Joint):
         params = [param for group in self.optimizer.param_groups for param in group["params"]]
         if any(id(param) not in self.names for param in params):  # a group was added since
             self.names = self._name_parameters()
+        grads, keys = [], []
         for param in params:
             name, grad = self.names[id(param)], param.grad
             if grad is None or (self.mask.scope is not None and not self.mask.scope(name)):
                 continue
             if grad.layout != torch.strided:
                 raise ValueError(f"the gradient of {name!r} is sparse; a mask needs a dense one (sparse=False)")
-            flat = grad.reshape(-1)  # a view where memory allows, else a copy to be written back
-            self.mask._apply_(flat, name, self.mask.step)
+            check_entries(grad.numel())
+            grad, start = local_part(name, grad)
+            key_0, key_1 = make_key(self.mask.seed, self.mask.step, name)
+            grads.append(grad)
+            keys.append((key_0 + start, key_1))  # entry i of a shard is entry start + i of the parameter
+        flats = [grad.reshape(-1) for grad in grads]  # views where memory allows, else copies to be written back
+        for device in {flat.device for flat in flats}:
+            here = [i for i, flat in enumerate(flats) if flat.device == device]
+            self.mask._apply_([keys[i] for i in here], [flats[i] for i in here])
+        for grad, flat in zip(grads, flats, strict=True):
             if flat.data_ptr() != grad.data_ptr():
                 grad.copy_(flat.view_as(grad))
 

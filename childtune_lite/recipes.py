@@ -11,7 +11,7 @@ import torch
 
 from .child import Child
 from .fisher import ESTIMATORS, encoder_scope, fisher_scores
-from .hooks import clean_name
+from .hooks import check_share, clean_name
 from .masks import BernoulliMask
 
 
@@ -108,4 +108,5 @@ def set_up(recipe: str, model, setting: Setting) -> Arm:
         raise ValueError(f"recipe={recipe!r}: expected one of {', '.join(RECIPES)}")
     if setting.estimator not in ESTIMATORS:
         raise ValueError(f"estimator={setting.estimator!r}: expected one of {', '.join(ESTIMATORS)}")
+    check_share(setting.p)
     return RECIPES[recipe](model, setting)

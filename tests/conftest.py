@@ -8,6 +8,7 @@ runpy.run_path(str(Path(__file__).parents[1] / "notebooks" / "conftest.py"))
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from support import tiny_bert  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
@@ -19,15 +20,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def tiny():
     """A BERT classifier of two layers, 16 wide, with random weights; about 5,000 entries in its masked scope."""
-    from transformers import BertConfig, BertForSequenceClassification
-
-    config = BertConfig(
-        vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=32, num_labels=3,
-    )  # fmt: skip
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return BertForSequenceClassification(config).eval()
+    return tiny_bert()
 
 
 @pytest.fixture

@@ -2,6 +2,21 @@
 
 import warnings
 
+import torch
+
+
+def tiny_bert():
+    """A BERT classifier of two layers, 16 wide, with random weights, always the same."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    config = BertConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=32, num_labels=3,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return BertForSequenceClassification(config).eval()
+
 
 def backward(model, batch) -> None:
     """Fill `.grad` as a training loop does."""

@@ -21,6 +21,7 @@ from .fisher import (
 )
 from .mask_numbers import effective_entries, mask_statistics, mask_statistics_table
 from .optimizers import adam_entries, drift_against_p, paired_arms, scale_cancels, trained_shares
+from .scaling import bytes_by_part, step_ratios
 from .start import gains, moved_entries, one_minute
 from .style import show
 from .training import gradient_lines, gradient_maps, training_curves
@@ -35,6 +36,7 @@ from .updates import (
 
 __all__ = [
     "adam_entries",
+    "bytes_by_part",
     "child_map",
     "child_matrices",
     "child_overlaps",
@@ -74,6 +76,7 @@ __all__ = [
     "readme_figure",
     "scale_cancels",
     "show",
+    "step_ratios",
     "trained_shares",
     "training_curves",
     "update_clouds",

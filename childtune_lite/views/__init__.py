@@ -3,6 +3,7 @@
 from .bernoulli import mask_explorer
 from .child import child_on_the_map
 from .optimizers import two_entries
+from .scaling import memory_calculator
 from .training import training_progress_view
 from .updates import update_cloud
 from .view import Choice, View
@@ -14,6 +15,7 @@ __all__ = [
     "child_on_the_map",
     "escape_walk",
     "mask_explorer",
+    "memory_calculator",
     "training_progress_view",
     "two_entries",
     "update_cloud",

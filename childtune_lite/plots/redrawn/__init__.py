@@ -3,6 +3,7 @@
 from .bernoulli import mask_panels
 from .child import child_panels
 from .optimizers import entry_panels
+from .scaling import memory_bars
 from .training import training_progress
 from .updates import cloud_panels, walk_panels
 
@@ -11,6 +12,7 @@ __all__ = [
     "cloud_panels",
     "entry_panels",
     "mask_panels",
+    "memory_bars",
     "training_progress",
     "walk_panels",
 ]
