@@ -50,7 +50,7 @@ def assert_text_is_of(text, mine, theirs, p):
     assert number(r"second: ([\d.]+) \(", text) == pytest.approx(child.overlap(other), abs=0.0051)
     assert number(r"chance ([\d.]+)\)", text) == p
     rates = ct.plots.keep_rates(child)
-    shown = dict(re.findall(r"(?:: |, )([A-Za-z ]+) ([\d.]+)(?=,|\n)", text.split("share that trains")[1]))
+    shown = dict(re.findall(r"(?:: |,\s+)([A-Za-z][A-Za-z ]+) ([\d.]+)(?=,|\n)", text.split("share that trains")[1]))
     matrices = {kind for kind in rates if "bias" not in kind and "LayerNorm" not in kind}
     assert set(shown) == matrices | {"biases", "LayerNorms"}
     for kind in matrices:
@@ -172,6 +172,15 @@ def test_no_picture_warns_and_no_text_leaves_it(tiny_scores):
             for text in [t for axis in figure.axes for t in (*axis.texts, axis.xaxis.label, axis.yaxis.label)]:
                 box = text.get_window_extent()
                 assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= 0, text
+
+
+def test_scores_that_are_mostly_zero_have_a_child_and_a_picture_too(tiny_scores):
+    """The threshold is 0 then: it has no logarithm, and it is shared by more entries than there is room for."""
+    sparse = {t: {"e": {n: x * (x > x.median() * 8) for n, x in s["expected"].items()}} for t, s in tiny_scores.items()}
+    figure, text = ct.views.child_on_the_map(sparse).draw(p=0.8, estimator="e", scope="all blocks")
+    drawn(figure)
+    assert "threshold (e): 0.00e+00" in text
+    assert_text_is_of(text, *(s["e"] for s in sparse.values()), 0.8)
 
 
 def test_bad_input_is_refused_with_its_name(tiny_scores):

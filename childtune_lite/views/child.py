@@ -1,5 +1,6 @@
 """Notebook 03's widget: where the child lies in the network, and what it shares with another task's child."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -60,7 +61,7 @@ def child_on_the_map(scores: Mapping[str, Mapping[str, Mapping[str, torch.Tensor
         lines = [
             f"the child for {task}: {case.sizes[at]:,} of the {total:,} entries in the scope ({scope})",
             "no threshold: every entry trains" if threshold is None else f"threshold ({estimator}): {threshold:.2e}",
-            f"share that trains: {rates}",
+            *textwrap.wrap(f"share that trains: {rates}", 88, subsequent_indent=" " * 19),
             f"shared with the child for {other}: {overlap:.2f} (chance {p:g})",
         ]
         return figure, "\n".join(lines)
