@@ -177,3 +177,31 @@ def test_no_picture_warns(make):
         for name, choice in view.controls.items():
             for value in choice.options:
                 assert png(view.draw(**{**view.defaults, name: value})[0]).startswith(b"\x89PNG")
+
+
+def test_what_the_notebook_says_one_sees():
+    """The sentences under the two widgets, over all settings."""
+    final = {
+        tuple(s.values())[:4]: walk_view.escape(*tuple(s.values())[:4])[0].share(0)
+        for s in ct.views.escape_walk().grid()
+        if s["step"] == 0
+    }
+    alike = [final[p, batch, 0.02, "SGD"] for p, batch in ((0.25, 40), (0.5, 20), (1.0, 10))]
+    assert max(low for _, low, _ in alike) < min(high for *_, high in alike)  # all three intervals overlap
+    for (*setting, optimizer), (share, *_) in final.items():
+        if optimizer == "Adam":
+            assert share < final[(*setting, "SGD")][0] or share == 0
+
+    def longer(p, batch):
+        """How much longer than wide the ellipse is."""
+        variances = ct.updates.theorem_covariance(torch.tensor(cloud_view.SLOPE), cloud_view.NOISE, batch, p).diagonal()
+        return (variances[0] / variances[1]).item()
+
+    controls = ct.views.update_cloud().controls
+    for batch in controls["batch"].options:
+        lengths = [longer(p, batch) for p in controls["p"].options]
+        assert lengths == sorted(lengths, reverse=True)
+        assert lengths[-1] == 1
+    for p in controls["p"].options[:-1]:
+        lengths = [longer(p, batch) for batch in controls["batch"].options]
+        assert lengths == sorted(lengths)

@@ -8,8 +8,8 @@ _LEFTS, _WIDTH, _HEIGHT = (0.8, 4.5), 2.8, 1.3  # inches
 _PANELS = {  # what it holds, its column, and how far from the top it stands
     "m": ("m, memory of gradients", 0, 1.45),
     "v": ("v, memory of squares", 1, 1.45),
-    "step": ("step, the change of the weight", 0, 3.17),
-    "weight": ("weight", 1, 3.17),
+    "step": ("step, the change of the weight", 0, 3.26),
+    "weight": ("weight", 1, 3.26),
 }
 _UNITS = [m * 10.0**e for e in range(-6, 4) for m in (1, 2, 5)]
 
@@ -23,7 +23,7 @@ def entry_panels(entries: dict[str, dict], title: str):
 
     See: a stretch without marks. Does the entry move there? What does the optimizer remember of it?
     """
-    fig = canvas(4.9)
+    fig = canvas(5.0)
     total = len(next(iter(entries.values()))["kept"])
     _draw_head(fig, entries, title, total)
     for key, (name, column, top) in _PANELS.items():
