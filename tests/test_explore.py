@@ -49,7 +49,13 @@ def move(explorer, name, value):
             explorer.controls[name].click()
 
 
-@pytest.mark.parametrize("make", [small_view, ct.views.mask_explorer], ids=["small", "mask"])
+VIEWS = [
+    small_view, ct.views.mask_explorer, ct.views.update_cloud, ct.views.escape_walk, ct.views.two_entries,
+    ct.views.memory_calculator,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", VIEWS, ids=lambda make: make.__name__)
 def test_every_control_changes_picture_and_numbers_at_both_ends(make):
     view = make()
     for name, choice in view.controls.items():

@@ -25,31 +25,6 @@ def texts(fig):
     return [text.get_text() for legend in fig.legends for text in legend.get_texts()]
 
 
-def entry(steps, kept):
-    values = {key: torch.linspace(0, i + 1, steps) for i, key in enumerate(("m", "v", "step", "weight"))}
-    return {"kept": kept, **values}
-
-
-@pytest.mark.parametrize("steps", [1, 60])
-def test_adam_entries_draws_each_series_and_marks_the_kept_steps(steps):
-    kept = torch.arange(steps) % 3 == 0
-    fig = plots.adam_entries({"often": entry(steps, kept), "never": entry(steps, torch.zeros(steps, dtype=bool))})
-    axes = axes_of(fig)
-    for axis, key in zip(axes, ("m", "v", "step", "weight"), strict=True):
-        assert torch.equal(ydata(axis, "often"), entry(steps, kept)[key].double())
-        marks = [artist for artist in axis.lines if artist.get_marker() == "|"]
-        assert list(marks[0].get_xdata()) == kept.nonzero().flatten().tolist()
-    assert texts(fig) == ["often", "never"]
-
-
-def test_adam_entries_takes_one_or_two():
-    one = entry(5, torch.ones(5, dtype=bool))
-    axes_of(plots.adam_entries({"one": one}))
-    for labels in ("", "abc"):
-        with pytest.raises(ValueError, match="entries has"):
-            plots.adam_entries(dict.fromkeys(labels, one))
-
-
 @pytest.mark.parametrize("p", [1e-3, 0.2, 0.99])
 def test_scale_cancels_draws_the_changes_and_both_limits(p):
     sizes, values = [1e-2, 1e-6, 1e-10], [1e-5, 0.1, 1 - p]

@@ -20,7 +20,7 @@ from .fisher import (
     fisher_two_counts,
 )
 from .mask_numbers import effective_entries, mask_statistics, mask_statistics_table
-from .optimizers import adam_entries, drift_against_p, paired_arms, scale_cancels, trained_shares
+from .optimizers import drift_against_p, paired_arms, scale_cancels, trained_shares
 from .scaling import bytes_by_part, step_ratios
 from .start import gains, moved_entries, one_minute
 from .style import show
@@ -35,7 +35,6 @@ from .updates import (
 )
 
 __all__ = [
-    "adam_entries",
     "bytes_by_part",
     "child_map",
     "child_matrices",

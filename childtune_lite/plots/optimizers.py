@@ -4,52 +4,6 @@ import torch
 
 from .style import BLUE, BROWN, GREEN, GREY, ORANGE, RECIPE_STYLE, figure, styled
 
-_ENTRY_LOOKS = ((BLUE, "-", "|"), (BROWN, "--", "x"))
-
-
-def _numbers(values) -> list[float]:
-    return torch.as_tensor(values).detach().double().flatten().tolist()
-
-
-@styled
-def adam_entries(entries: dict[str, dict]):
-    """What happens to a few entries inside Adam, step by step.
-
-    Args:
-        entries: {label: {"kept": bool per step, "m", "v", "step", "weight": one value per step}}, at most two.
-
-    See: the marks at the bottom are the steps at which the entry's gradient was kept. Between two marks m decays and
-    the weight goes on moving; v hardly forgets.
-    """
-    if not 1 <= len(entries) <= len(_ENTRY_LOOKS):
-        raise ValueError(f"entries has {len(entries)} labels: this figure shows one or two")
-    fig, axes = figure(2, 2, 4.6, sharex=True)
-    titles = {
-        "m": "m, mean of gradients",
-        "v": "v, mean of squares",
-        "step": "step, the change of the weight",
-        "weight": "weight",
-    }
-    for axis, (key, title) in zip(axes.flat, titles.items(), strict=True):
-        axis.axhline(0, color=GREY, linewidth=0.6)
-        for place, (label, entry) in enumerate(entries.items()):
-            color, line, marker = _ENTRY_LOOKS[place]
-            values, kept = _numbers(entry[key]), [t for t, k in enumerate(entry["kept"]) if k]
-            axis.plot(range(len(values)), values, color=color, linestyle=line, label=label)
-            height = -0.06 - 0.07 * place  # below the data, in shares of the panel's height
-            if kept:  # an empty line outside the panel would leave the layout no room
-                axis.plot(
-                    kept, [height] * len(kept), marker, color=color, markersize=5, clip_on=False,
-                    transform=axis.get_xaxis_transform(), linestyle="none",
-                )  # fmt: skip
-        axis.set_title(title)
-        axis.tick_params(axis="x", pad=6 + 8 * len(entries))
-    for axis in axes[-1]:
-        axis.set_xlabel("step (marks: gradient kept)")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside upper center", ncols=2)
-    return fig
-
 
 @styled
 def scale_cancels(sizes, changes: dict[str, list[float]], p: float, eps: float = 1e-8):
