@@ -43,19 +43,19 @@ def bytes_by_part(rows: dict[str, dict[str, float]]):
 
 @styled
 def step_ratios(ratios: dict[str, list[float]]):
-    """The time of an optimizer step as a multiple of the plain one's: each measured step a dot, the median a bar.
+    """The time of an optimizer step as a multiple of the plain one's: each measured step a dot, the median a stroke.
 
-    See: the axis is logarithmic. 1 is the optimizer without a mask.
+    See: the axis is logarithmic. 1, the dotted line, is the optimizer without a mask.
     """
     fig, axis = figure(1, 1, 0.9 + 0.42 * len(ratios))
     for place, values in enumerate(ratios.values()):
         middle = sorted(values)[len(values) // 2]
-        axis.barh(place, middle, left=0, color=SKY, height=0.6, zorder=1)
-        axis.plot(values, [place] * len(values), "o", color=BLUE, markersize=3.5, alpha=0.6, zorder=2)
+        axis.plot(values, [place] * len(values), "o", color=SKY, markersize=6, alpha=0.7)
+        axis.plot([middle], [place], "|", color=BLUE, markersize=20, markeredgewidth=3)
         axis.text(max(values), place, f"  {middle:.1f}x", va="center", fontsize=9.5)
     axis.axvline(1, color="black", linewidth=1, linestyle=":")
     axis.set_yticks(range(len(ratios)), list(ratios))
-    axis.invert_yaxis()
+    axis.set_ylim(len(ratios) - 0.5, -0.5)
     top = max(max(values) for values in ratios.values())
     axis.set(xscale="log", xlim=(0.5, 2.2 * top), xlabel="time of a step, as a multiple of plain AdamW's")
     marks = [m for m in (0.5, 1, 2, 5, 10, 20, 50, 100) if m <= 2.2 * top]
