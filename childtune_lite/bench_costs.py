@@ -73,7 +73,7 @@ def widget_rows(bench: Bench) -> list[Row]:
         milliseconds = []
         for chosen in [view.defaults, *settings][: None if bench.large is None else 3]:
             start = time.perf_counter()
-            png(view.draw(**chosen)[0])
+            png(view.draw(**chosen)[0], quick=True)
             milliseconds.append(1000 * (time.perf_counter() - start))
         low, middle, high = statistics.quantiles(milliseconds[1:], n=4)
         note = f"slowest {max(milliseconds[1:]):.0f} ms"

@@ -53,7 +53,7 @@ class Explorer:
     def _draw(self, *values) -> tuple[bytes, str]:
         with _ONE_AT_A_TIME:
             figure, text = self.view.draw(**dict(zip(self.view.controls, values, strict=True)))
-            return png(figure), text
+            return png(figure, quick=True), text
 
     def moved(self, name: str, value) -> None:
         """Take over what the reader set one control to. Buttons that count presses start again for new settings."""

@@ -80,7 +80,7 @@ def test_what_is_shown_is_what_the_view_draws():
     from childtune_lite.plots.style import png
 
     figure, text = small_view().draw(2, "x", 10, 0)
-    assert explorer.picture.value == png(figure)
+    assert explorer.picture.value == png(figure, quick=True)
     assert text in explorer.numbers.value
     assert explorer.view.alt in explorer.numbers.value  # for screen readers
 

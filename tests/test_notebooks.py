@@ -71,6 +71,20 @@ def test_nothing_is_stored_that_hides_a_picture_or_grows_the_file(path):
     assert "widgets" not in notebook.metadata
     assert path.stat().st_size < 1_500_000
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            kinds = output.get("data", {})
+            assert not [kind for kind in kinds if "widget" in kind], f"cell {cell.id}: a widget hides its picture"
+            assert "[Widget]" not in kinds.get("text/plain", "") or "image/png" in kinds
+
+
+@every_notebook
+def test_a_page_without_a_kernel_shows_every_picture(path):
+    from nbconvert import HTMLExporter
+
+    page, _ = HTMLExporter().from_notebook_node(read(path))
+    stored = sum("image/png" in o.get("data", {}) for cell in code_cells(read(path)) for o in cell.outputs)
+    assert page.count("data:image/png;base64,") == stored
 
 
 @every_notebook

@@ -73,10 +73,10 @@ def figure(rows: int = 1, columns: int = 1, height: float = 3.0, **kwargs):
 
 
 @styled
-def png(fig) -> bytes:
-    """The figure as PNG bytes."""
+def png(fig, quick: bool = False) -> bytes:
+    """The figure as PNG bytes; `quick` makes them sooner, and a third more of them."""
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=DPI)
+    fig.savefig(buffer, format="png", dpi=DPI, pil_kwargs={"compress_level": 1 if quick else 6})
     return buffer.getvalue()
 
 
