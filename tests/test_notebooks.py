@@ -84,7 +84,7 @@ def test_a_page_without_a_kernel_shows_every_picture(path):
 
     page, _ = HTMLExporter().from_notebook_node(read(path))
     stored = sum("image/png" in o.get("data", {}) for cell in code_cells(read(path)) for o in cell.outputs)
-    assert page.count("data:image/png;base64,") == stored
+    assert page.count('src="data:image/png;base64,') == stored
 
 
 @every_notebook
