@@ -47,6 +47,7 @@ def test_p_takes_effect_at_the_next_step_and_in_the_gradient(live):
     assert live.run.mask.p == 0.3  # not in the middle of anything
     live.train(4)
     assert shares(live) == [0.3] * 4 + [0.9] * 4
+    assert not live.run.result.model.training  # usable as it is
     zeros = [record["layers"]["layer 0"]["zeros"] for record in live.run.result.gradients]
     assert zeros == pytest.approx([0.7, 0.7, 0.1, 0.1], abs=0.01)
 
@@ -168,6 +169,16 @@ def test_a_frame_is_final(live):
     live.explorer.controls["at"].value = 2
     live.explorer.controls["statistic"].value = "zeros"
     assert live.explorer.text == early
+
+
+def test_a_look_ahead_is_not_kept(live):
+    """A step that is not there yet shows the last there is; once it is there, it shows itself."""
+    live.train(3)
+    live.explorer.controls["at"].value = 6
+    early = live.explorer.text
+    live.train(5)
+    assert live.explorer.controls["at"].value == 6
+    assert live.explorer.text == live.explorer.view.draw("cosine", 6)[1] != early
 
 
 @pytest.mark.parametrize(
