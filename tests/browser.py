@@ -1,7 +1,6 @@
 """JupyterLab in a real browser: open a notebook, run it, and move the controls of its widgets as a reader would."""
 
 import hashlib
-import itertools
 import json
 import os
 import secrets
@@ -104,11 +103,31 @@ class Widget:
         )
         return hashlib.sha256(bytes(pixels)).hexdigest()
 
+    def state(self) -> tuple[str, str]:
+        """Picture and numbers, when they have come to rest: a drag leaves some redraws under way."""
+        last = None
+        for _ in range(100):
+            now = self.picture(), self.output.locator("pre").inner_text()
+            if now == last:
+                return now
+            last = now
+        raise AssertionError("the picture does not come to rest")
+
+    def changed(self, action, what: str) -> tuple[str, str]:
+        """Do something, and wait until picture or numbers are others; a busy machine may take its time."""
+        before = self.state()
+        action()
+        for _ in range(8):
+            now = self.state()
+            if now != before:
+                return now
+        raise AssertionError(f"picture and numbers stayed as they were: {what}")
+
     def changes(self, action, what: str) -> None:
         """Do something; the picture must be another one afterwards."""
-        before = self.picture()
-        action()
-        assert self.picture() != before, f"the picture stayed as it was: {what}"
+        before, _ = self.state()
+        picture, _ = self.changed(action, what)
+        assert picture != before, f"the picture stayed as it was: {what}"
 
     def exercise(self, but: tuple[str, ...] = ()) -> list[str]:
         """Move every control to both ends, by keyboard and by mouse, `but` some. Returns what was moved."""
@@ -132,9 +151,9 @@ class Widget:
         self.changes(lambda: self._key(handle, "End"), f"{label}, End key")
         self.changes(lambda: self._key(handle, "Home"), f"{label}, Home key")
         self.changes(lambda: self._drag(handle, 1), f"{label}, dragged to the right end")
-        at_right = self.picture()
+        at_right = self.state()
         self._key(handle, "End")
-        assert self.picture() == at_right, f"{label}: a drag past the right end does not end on the last value"
+        assert self.state() == at_right, f"{label}: a drag past the right end does not end on the last value"
         self.changes(lambda: self._drag(handle, -1), f"{label}, dragged to the left end")
         return [label]
 
@@ -154,13 +173,13 @@ class Widget:
         """Each button by mouse, and the two at the ends by keyboard. Two values may look alike, never all of them."""
         label, buttons = group.locator("label").inner_text(), group.locator("button").all()
         seen = []
-        for press in (*[button.click for button in buttons], *[lambda b=b: b.press("Enter") for b in buttons[::-1]]):
-            press()
-            seen.append((self.picture(), self.output.locator("pre").inner_text()))
+        for by_keyboard, order in ((False, buttons), (True, buttons[::-1])):
+            for button in order:
+                press = (lambda b=button: b.press("Enter")) if by_keyboard else button.click
+                is_set = "mod-active" in button.get_attribute("class")
+                seen.append(self.state() if is_set else self.changed(press, f"{label}, {button.inner_text()}"))
         assert len({picture for picture, _ in seen}) > 1, f"the picture stayed as it was: {label}, every button"
-        for one, other in itertools.pairwise(seen[: len(buttons)]):
-            assert one != other, f"picture and numbers stayed as they were: {label}"
-        assert seen[: len(buttons)] == seen[: len(buttons) - 1 : -1], f"{label}: by keyboard is not as by mouse"
+        assert seen == seen[::-1], f"{label}: by keyboard is not as by mouse"
         return label
 
     def _player(self, player) -> str:
@@ -176,10 +195,9 @@ class Widget:
             else:
                 raise AssertionError("the player runs, and the picture stays as it was")
         button.click()
-        self.page.wait_for_timeout(1000)
-        paused = self.picture()
+        paused = self.state()
         self.page.wait_for_timeout(1500)
-        assert self.picture() == paused, "the player was paused, and the picture still changes"
+        assert self.state() == paused, "the player was paused, and the picture still changes"
         return "player"
 
     def _press_buttons(self, but: tuple[str, ...]) -> list[str]:
