@@ -34,7 +34,7 @@ WITH_WIDGETS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """The collection, and two small notebooks of the tests' own: one with faulty widgets, one with a live training."""
     base = tmp_path_factory.mktemp("lab")
@@ -48,8 +48,9 @@ def lab(tmp_path_factory):
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory):
+    """Closed after this file: while it is open, Playwright holds an event loop that other tests would meet."""
     from playwright.sync_api import sync_playwright
 
     SHOTS.mkdir(parents=True, exist_ok=True)
