@@ -1,8 +1,9 @@
 """Widgets: controls bound to a `View`. Move a control, and the picture and the numbers follow.
 
 The picture is one `widgets.Image` that gets new PNG bytes, so nothing piles up. Tried in JupyterLab in a browser, and
-with Colab's versions in the kernel; not in VS Code, Voila or Colab's own page. While a picture is being drawn the browser keeps moves back and then sends the
-last one, so a fast drag ends on the right picture. A view that fails shows its error in the widget's place.
+with Colab's versions in the kernel; not in VS Code, Voila or Colab's own page. While a picture is being drawn the
+browser keeps moves back and then sends the last one, so a fast drag ends on the right picture. A view that fails shows
+its error in the widget's place.
 
 What a cell stores is a picture and a text line as well, so that the demo can be seen where no kernel runs.
 """
