@@ -10,7 +10,9 @@ import torch
 
 from .child import Child
 from .hooks import check_share
+from .neighbours import fold
 from .parents import draw_head
+from .precision import Precision
 from .recipes import Setting, set_up
 from .recorder import gradient_statistics
 
@@ -59,6 +61,7 @@ def finetune(parent: torch.nn.Module, task, recipe: str = "F", *, progress: bool
     with tqdm(total=run.total, desc=recipe, leave=False, **switch) as bar:
         while run.step():
             bar.update()
+    fold(run.result.model)
     run.evaluate()
     return run.result
 
@@ -77,6 +80,8 @@ class Run:
         scope: which parameters are masked; None means all for F, the encoder's blocks for D.
         record_every: gradient statistics are taken at every so many steps; 0 for never.
         device: None takes the GPU if there is one.
+        precision: "float32", "bfloat16", "float16", or "auto" for the best that the device does; see `precision.py`.
+            A step that float16's loss scaler skips is recorded like any other; it changes nothing.
 
     Attributes:
         result: what has been recorded so far; its network is in evaluation mode between two steps.
@@ -104,6 +109,7 @@ class Run:
         scope: Callable[[str], bool] | None = None,
         record_every: int = 10,
         device: str | torch.device | None = None,
+        precision: str = "float32",
     ):
         check_share(p)
         if task.num_labels != parent.config.num_labels:
@@ -115,6 +121,8 @@ class Run:
              "weight_decay": weight_decay, "max_grad_norm": max_grad_norm, "estimator": estimator}  # fmt: skip
         self.task, self.record_every, start = task, record_every, time.perf_counter()
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.precision = Precision(precision, self.device)
+        s["precision"] = self.precision.name
         with self._own_random_state():
             model = draw_head(copy.deepcopy(parent), seed).to(self.device)
             # Shuffled: the generated tasks lie in order of alternating classes, and per_batch would see balanced ones.
@@ -146,8 +154,11 @@ class Run:
         start, result, model, optimizer = time.perf_counter(), self.result, self.result.model, self.arm.optimizer
         with self._own_random_state():
             model.train()
-            loss = model(**{key: value.to(self.device) for key, value in batch.items()}).loss
-            loss.backward()
+            with self.precision.autocast():
+                loss = model(**{key: value.to(self.device) for key, value in batch.items()}).loss
+            scaler = self.precision.scaler
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), result.settings["max_grad_norm"])
             step = len(result.steps)
             if self.record_every and step % self.record_every == 0:
@@ -155,7 +166,8 @@ class Run:
             lr = self._scheduler.get_last_lr()[0]
             row = {"step": step, "epoch": epoch, "loss": loss.item(), "lr": lr, "grad_norm": norm.item()}
             result.steps.append(row | ({"p": self.mask.p} if self.mask else {}))
-            optimizer.step()
+            scaler.step(optimizer)
+            scaler.update()
             self._scheduler.step()
             optimizer.zero_grad()
             model.eval()

@@ -5,10 +5,11 @@ masked, differs. So a difference between two runs of the same seed is due to the
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from . import neighbours
 from .child import Child
 from .fisher import ESTIMATORS, encoder_scope, fisher_scores
 from .hooks import check_share, clean_name
@@ -83,12 +84,21 @@ def _with_child(choose: Callable) -> Callable:
 
 def head_only(model, s: Setting) -> Arm:
     """Only what is outside `model.base_model` trains; the parent is frozen."""
-    base = {id(p) for p in model.base_model.parameters()}
-    for param in model.base_model.parameters():
-        param.requires_grad_(False)
-    head = [(n, p) for n, p in model.named_parameters() if id(p) not in base]
-    share = sum(p.numel() for _, p in head) / sum(p.numel() for p in model.parameters())
-    return Arm(_adamw(head, s), _whole, share)
+    names = neighbours.head_names(model)
+    return _part(model, s, neighbours.freeze_all_but(model, names.__contains__))
+
+
+def _part(model, s: Setting, named: list[tuple[str, torch.nn.Parameter]]) -> Arm:
+    """Only these parameters train; the share is that of the network as it is now, with what was added to it."""
+    share = sum(p.numel() for _, p in named) / sum(p.numel() for p in model.parameters())
+    return Arm(_adamw(named, s), _whole, share)
+
+
+def decay_to_parent(model, s: Setting) -> Arm:
+    """Weight decay that pulls toward the parent instead of toward zero."""
+    arm = Arm(_adamw(model.named_parameters(), replace(s, weight_decay=0.0)), _whole, 1.0)
+    neighbours.pull_to_parent(arm.optimizer, model)
+    return arm
 
 
 RECIPES: dict[str, Callable] = {
@@ -99,6 +109,10 @@ RECIPES: dict[str, Callable] = {
     "D_random": _with_child(lambda scores, s: Child.random(scores, s.p, s.seed)),
     "D_lowest": _with_child(lambda scores, s: Child.bottom(scores, s.p)),
     "head_only": head_only,
+    "bitfit": lambda model, s: _part(model, s, neighbours.bitfit(model)),
+    "lora": lambda model, s: _part(model, s, neighbours.lora(model, s.seed)),
+    "mixout": lambda model, s: Arm(_adamw(neighbours.mixout(model, s.p, s.seed), s), _whole, 1.0),
+    "decay_to_parent": decay_to_parent,
 }
 
 
