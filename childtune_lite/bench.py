@@ -9,10 +9,7 @@ import argparse
 import datetime
 import json
 import os
-import platform
-import subprocess
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -20,9 +17,8 @@ import torch
 from . import bench_costs as costs
 from . import bench_rows as rows
 from .bench_large import large_rows, tiny_config
+from .origin import ROOT, origin
 from .parents import load_parent
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def measure(bench: rows.Bench) -> list[rows.Row]:
@@ -53,35 +49,12 @@ def make_bench(parent: str, device: str, quick: bool) -> rows.Bench:
 
 def provenance(device: str) -> dict:
     """Where the numbers come from."""
-    on_gpu = device.startswith("cuda")
     return {
         "made_by": "python -m childtune_lite.bench",
         "date": datetime.date.today().isoformat(),
-        "commit": _commit(),
-        "device": torch.cuda.get_device_name() if on_gpu else _cpu(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
         "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "python": platform.python_version(),
-        "versions": {"torch": torch.__version__, "transformers": version("transformers")},
+        **origin(device),
     }
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def _commit() -> str | None:
-    """The commit that was measured, with a + when files differ from it; None outside a checkout."""
-    try:
-        head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=ROOT, capture_output=True, text=True)
-    except OSError:
-        return None
-    return head.stdout.strip() + "+" * bool(changed.stdout.strip()) if head.returncode == 0 else None
 
 
 def table(found: list[rows.Row]) -> str:

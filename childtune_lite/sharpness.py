@@ -1,4 +1,4 @@
-"""How sharp a minimum is: the largest eigenvalue of the loss's Hessian, and the loss along a line. Taught in notebook 07.
+"""How sharp a minimum is: the largest eigenvalue of the Hessian, and the loss along a line. Taught in notebook 07.
 
 The Hessian of a network has too many entries to be written down. Its product with a vector has not: it is the gradient
 of (gradient . vector), two backward passes (Pearlmutter, 1994). Power iteration needs no more than that.

@@ -2,21 +2,9 @@
 
 import math
 
+from ..evidence import detectable_difference, paired_interval
 from .style import BLUE, BROWN, GREEN, GREY, ORANGE, PINK, RECIPE_STYLE, figure, styled
 from .training import SPARE_STYLE, display_name, legend_above
-
-
-def paired_interval(differences, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean, and the lower and upper end of the t interval of paired differences; infinite ends for a single pair."""
-    n = len(differences)
-    mean = sum(differences) / n
-    if n < 2:
-        return mean, -math.inf, math.inf
-    from scipy import stats
-
-    sd = math.sqrt(sum((d - mean) ** 2 for d in differences) / (n - 1))
-    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * sd / math.sqrt(n)
-    return mean, mean - half, mean + half
 
 
 @styled
@@ -70,22 +58,6 @@ def paired_runs(scores: dict[str, dict[int, float]], baseline: str = "vanilla", 
 
 def _wrapped(recipe: str) -> str:
     return display_name(recipe).replace(", ", ",\n")
-
-
-def detectable_difference(n: int, sd: float, power: float = 0.8, level: float = 0.05) -> float:
-    """The smallest true mean difference that a two-sided paired t test on n pairs finds with this power.
-
-    sd: standard deviation of the paired differences; the answer is in its unit. Under a true difference the test
-    statistic follows the noncentral t distribution; we look for the shift at which it exceeds the critical value with
-    probability `power`. Infinite for a single pair.
-    """
-    if n < 2:
-        return math.inf
-    from scipy import optimize, stats
-
-    critical = stats.t.ppf(1 - level / 2, n - 1)
-    shift = optimize.brentq(lambda d: stats.nct.sf(critical, n - 1, d) - power, 0.0, 10 * critical)
-    return float(shift) * sd / math.sqrt(n)
 
 
 @styled
