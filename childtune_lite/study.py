@@ -22,13 +22,12 @@ from .study_rows import add_row, cut_unfinished, read_rows
 
 def todo(plan: Plan, rows: dict[str, dict], only: list[str] | None = None) -> list[Job]:
     """The runs that could start now: without a row, and with a learning rate that is known."""
-    jobs = [
-        job
-        for experiment in plan.experiments
-        if not only or experiment["name"] in only
-        for job in plan.jobs(experiment, rows)
-    ]
-    return [job for job in {job.key: job for job in reversed(jobs)}.values() if job.key not in rows][::-1]
+    found: dict[str, Job] = {}
+    for experiment in plan.experiments:
+        if not only or experiment["name"] in only:
+            for job in plan.jobs(experiment, rows):
+                found.setdefault(job.key, job)  # experiments may share a run; it is the first one's
+    return [job for key, job in found.items() if key not in rows]
 
 
 def study(

@@ -11,7 +11,9 @@ from childtune_lite.evidence import bootstrap_interval, detectable_difference, p
 
 def test_the_t_interval_covers_as_often_as_it_says():
     generator = np.random.default_rng(0)
-    hits = sum(low <= 0.5 <= high for _, low, high in (paired_interval(generator.normal(0.5, 1, 5)) for _ in range(2000)))
+    hits = sum(
+        low <= 0.5 <= high for _, low, high in (paired_interval(generator.normal(0.5, 1, 5)) for _ in range(2000))
+    )
     assert hits / 2000 == pytest.approx(0.95, abs=0.015)
 
 

@@ -110,7 +110,7 @@ def test_pull_to_parent_is_decay_with_the_parent_in_the_place_of_zero():
     optimizers = [torch.optim.SGD(m.parameters(), lr=0.01) for m in (pulled, plain)]
     pull_to_parent(optimizers[0], pulled, pull=20.0)
     for model, optimizer in zip((pulled, plain), optimizers, strict=True):
-        backward(model)
+        backward(model, {"input_ids": torch.arange(6)[None], "labels": torch.tensor([1])})
         optimizer.step()
     moved = dict(plain.named_parameters())
     for name, param in pulled.named_parameters():
