@@ -47,3 +47,35 @@ def results(plan: Plan, rows: dict[str, dict], experiment: str) -> list[dict]:
         raise ValueError(f"experiment={experiment!r}: the plan has {', '.join(known)}")
     jobs = [job for job in plan.jobs(known[experiment], rows) if job.stage == "main" and job.key in rows]
     return [{**rows[job.key], "arm": job.arm} for job in jobs]
+
+
+def by_seed(rows: list[dict], split: str = "validation", metric: str | None = None) -> dict[str, dict[int, float]]:
+    """{arm: {seed: score}}, times 100 to be read as points. split: a key of the rows' "metrics", such as "ood".
+
+    metric: None for the task's headline. A run without a score (diverged, error) is left out; count it by `failed`.
+    """
+    table: dict[str, dict[int, float]] = {}
+    for row in rows:
+        scores = table.setdefault(row["arm"], {})
+        value = row.get("metrics", {}).get(split, {}).get(metric or row.get("headline"))
+        if row["status"] != "diverged" and value is not None:
+            scores[row["seed"]] = 100 * value
+    return table
+
+
+def differences(scores: dict[str, dict[int, float]], baseline: str = "vanilla") -> dict[str, list[float]]:
+    """{arm: [arm minus baseline, for each seed that both have]}, without the baseline itself."""
+    base = scores[baseline]
+    return {
+        arm: [values[s] - base[s] for s in sorted(values.keys() & base.keys())]
+        for arm, values in scores.items()
+        if arm != baseline
+    }
+
+
+def failed(rows: list[dict]) -> dict[str, int]:
+    """{arm: how many of its runs gave every example the same class, lost their loss, or broke}."""
+    counts = {row["arm"]: 0 for row in rows}
+    for row in rows:
+        counts[row["arm"]] += row["status"] != "ok"
+    return counts

@@ -118,7 +118,9 @@ def test_the_key_is_the_run_and_not_its_name(plan_file):
         assert dataclasses.replace(job, **change).key != job.key, change
 
 
-@pytest.mark.parametrize("name", ["study_smoke", "study_cpu", "study_cpu_larger", "study_cuda_t4", "study_cuda_large"])
+@pytest.mark.parametrize(
+    "name", ["study_smoke", "study_cpu", "study_cpu_larger", "study_cuda_t4", "study_cuda_large", "study_cuda_modern"]
+)
 def test_committed_plans_are_read(name):
     plan = read_plan(PLANS / f"{name}.toml")
     assert plan.count() > 0

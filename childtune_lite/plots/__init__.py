@@ -23,6 +23,7 @@ from .mask_numbers import effective_entries, mask_statistics, mask_statistics_ta
 from .optimizers import drift_against_p, paired_arms, scale_cancels, trained_shares
 from .scaling import bytes_by_part, step_ratios
 from .start import gains, moved_entries, one_minute
+from .study import arm_scores, example_curves, layer_bars, loss_along, paired_forest
 from .style import show
 from .training import gradient_lines, gradient_maps, training_curves
 from .updates import (
@@ -35,6 +36,7 @@ from .updates import (
 )
 
 __all__ = [
+    "arm_scores",
     "bytes_by_part",
     "child_map",
     "child_matrices",
@@ -45,6 +47,7 @@ __all__ = [
     "effective_entries",
     "escape_against_p",
     "escape_curves",
+    "example_curves",
     "fisher_batch_sizes",
     "fisher_chosen",
     "fisher_curvature",
@@ -58,6 +61,8 @@ __all__ = [
     "idea",
     "keep_rates",
     "landscape_walkers",
+    "layer_bars",
+    "loss_along",
     "mask_against_p",
     "mask_by_layer",
     "mask_cosines",
@@ -70,6 +75,7 @@ __all__ = [
     "moved_entries",
     "one_minute",
     "paired_arms",
+    "paired_forest",
     "paired_interval",
     "paired_runs",
     "readme_figure",

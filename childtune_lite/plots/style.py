@@ -23,6 +23,11 @@ RECIPE_STYLE = {
     "D_random": {"color": ORANGE, "marker": "D", "linestyle": ":"},
     "D_lowest": {"color": PINK, "marker": "x", "linestyle": ":"},
     "head_only": {"color": GREEN, "marker": "+", "linestyle": ":"},
+    "D_per_batch": {"color": BROWN, "marker": "<", "linestyle": ":"},
+    "bitfit": {"color": GREEN, "marker": "*", "linestyle": "--"},
+    "lora": {"color": SKY, "marker": "P", "linestyle": "--"},
+    "mixout": {"color": ORANGE, "marker": "X", "linestyle": "-."},
+    "decay_to_parent": {"color": PINK, "marker": "d", "linestyle": "-."},
 }
 MARKERS = "so^Dvx"  # in the order in which series take them
 PALE = "#B8B8B8"  # for what is only context

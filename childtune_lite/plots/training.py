@@ -15,7 +15,11 @@ STATISTICS = {
     "cosine": "cosine with unmasked",
     "mean": "mean",
 }
-_NAMES = {"vanilla_sqrt_p": "vanilla, lr · √p", "D_random": "D, random", "D_lowest": "D, lowest", "head_only": "head"}
+_NAMES = {
+    "vanilla_sqrt_p": "vanilla, lr · √p", "D_random": "D, random", "D_lowest": "D, lowest", "head_only": "head",
+    "D_per_batch": "D, per batch", "bitfit": "BitFit", "lora": "LoRA", "mixout": "Mixout",
+    "decay_to_parent": "decay to parent",
+}  # fmt: skip
 SPARE_STYLE = {"color": PINK, "marker": "*", "linestyle": "-"}
 
 
