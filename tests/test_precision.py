@@ -57,5 +57,5 @@ def test_a_step_that_the_scaler_skips_changes_nothing(parent_and_task):
 
 
 def test_an_unknown_precision_is_refused(parent_and_task):
-    with pytest.raises(ValueError, match="precision='half'.*bfloat16"):
+    with pytest.raises(ValueError, match=r"precision='half'.*bfloat16"):
         Run(*parent_and_task, "F", precision="half", **SMALL)

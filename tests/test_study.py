@@ -291,7 +291,7 @@ def test_results_are_those_of_the_chosen_learning_rate(plan_file):
     assert len(results(plan, rows, "second")) == 2
     stray = dataclasses.replace(jobs[0], lr=0.1)
     assert results(plan, {**rows, stray.key: {"score": 9.9}}, "first") == results(plan, rows, "first")
-    with pytest.raises(ValueError, match="'third'.*first, second"):
+    with pytest.raises(ValueError, match=r"'third'.*first, second"):
         results(plan, rows, "third")
 
 
