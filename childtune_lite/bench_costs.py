@@ -92,6 +92,7 @@ def _views(bench: Bench) -> dict[str, views.View]:
         recipe="F", steps=steps, gradients=[{"step": i, "layers": layers} for i in range(0, 48, 2)]
     )
     run = SimpleNamespace(mask=True, record_every=2, total=48, result=result)
+    curves = {arm: {n: dict(enumerate(range(60, 65))) for n in (100, 500, 2000)} for arm in ("vanilla", "F", "D")}
     return {
         "mask_explorer": views.mask_explorer(),
         "update_cloud": views.update_cloud(),
@@ -100,4 +101,5 @@ def _views(bench: Bench) -> dict[str, views.View]:
         "two_entries": views.two_entries(),
         "training_progress_view": views.training_progress_view(run),
         "memory_calculator": views.memory_calculator(),
+        "fewer_examples": views.fewer_examples(dict.fromkeys(("validation", "ood"), curves)),
     }

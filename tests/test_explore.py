@@ -6,6 +6,7 @@ import itertools
 import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+from test_views_examples import fewer_examples
 
 import childtune_lite as ct
 from childtune_lite.explore import Explorer
@@ -51,7 +52,7 @@ def move(explorer, name, value):
 
 VIEWS = [
     small_view, ct.views.mask_explorer, ct.views.update_cloud, ct.views.escape_walk, ct.views.two_entries,
-    ct.views.memory_calculator,
+    ct.views.memory_calculator, fewer_examples,
 ]  # fmt: skip
 
 

@@ -26,13 +26,19 @@ scores = {
     for name, t in (("entailment", task), ("acceptability", other))
 }
 live = ct.LiveTraining(parent, task, p=0.3, epochs=1, batch_size=4, device="cpu")
-live.train(3)"""
+live.train(3)
+seeds = {100: {0: 60.0, 1: 64.0}, 500: {0: 70.0, 1: 71.0}}
+curves = {split: {"vanilla": seeds, "F": {n: {s: v + n / 100 for s, v in r.items()} for n, r in seeds.items()}}
+          for split in ("validation", "ood")}
+curves["ood"]["F"] = {n: {s: v - 1.5 for s, v in r.items()} for n, r in seeds.items()}"""
 SHOWN = {
     "mask": "ct.explore(ct.views.mask_explorer())",
     "cloud": "ct.explore(ct.views.update_cloud())",
     "walk": "ct.explore(ct.views.escape_walk())",
     "child": "ct.explore(ct.views.child_on_the_map(scores))",
     "entries": "ct.explore(ct.views.two_entries())",
+    "memory": "ct.explore(ct.views.memory_calculator())",
+    "examples": "ct.explore(ct.views.fewer_examples(curves))",
     "live": "live",
 }
 REDRAWN = """\
@@ -45,6 +51,8 @@ for view in VIEWS:
         else:
             control.value = next(o for o in (choice.options[-1], choice.options[0]) if o != choice.value)
         print(name, explorer.error, bytes(explorer.picture.value) != before)
+        if choice.kind != "press":
+            control.value = choice.value
 live.start_button.click()
 print("versions", ipywidgets.__version__, IPython.__version__)"""
 RUNNER = """\

@@ -2,6 +2,7 @@
 
 from .bernoulli import mask_explorer
 from .child import child_on_the_map
+from .examples import fewer_examples
 from .optimizers import two_entries
 from .scaling import memory_calculator
 from .training import training_progress_view
@@ -14,6 +15,7 @@ __all__ = [
     "View",
     "child_on_the_map",
     "escape_walk",
+    "fewer_examples",
     "mask_explorer",
     "memory_calculator",
     "training_progress_view",

@@ -2,6 +2,7 @@
 
 from .bernoulli import mask_panels
 from .child import child_panels
+from .examples import example_panels
 from .optimizers import entry_panels
 from .scaling import memory_bars
 from .training import training_progress
@@ -11,6 +12,7 @@ __all__ = [
     "child_panels",
     "cloud_panels",
     "entry_panels",
+    "example_panels",
     "mask_panels",
     "memory_bars",
     "training_progress",

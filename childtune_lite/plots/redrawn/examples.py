@@ -1,0 +1,58 @@
+"""The figure of notebook 07's widget: what fewer examples cost, and whether an arm costs less."""
+
+import math
+
+from ...evidence import paired_interval
+from ..style import RECIPE_STYLE, SKY, styled
+from ..training import SPARE_STYLE, display_name
+from .canvas import canvas, place, ticks
+
+
+@styled
+def example_panels(curves: dict[str, dict[int, dict[int, float]]], n: int, baseline: str, ylabel: str):
+    """Left: score against the number of examples, a line an arm through the means, a mark a run; a band at `n`.
+    Right: at n, each arm minus the baseline, pair by pair, with the mean and its 95% t interval.
+
+    `curves`: {arm: {number of examples: {seed: score}}}, the same numbers and seeds for all arms.
+    """
+    fig = canvas(3.1)
+    left, right = place(fig, 0.7, 0.6, 3.7, 1.95), place(fig, 5.6, 0.6, 1.75, 1.95)
+    numbers = sorted(next(iter(curves.values())))
+    places = [math.log10(x) for x in numbers]
+    for k, (arm, points) in enumerate(curves.items()):
+        look, shift = RECIPE_STYLE.get(arm, SPARE_STYLE), 0.02 * (k - (len(curves) - 1) / 2)
+        xs = [x + shift for x in places]
+        left.plot(xs, [_mean(points[x].values()) for x in numbers], color=look["color"], linestyle=look["linestyle"],
+                  linewidth=2, label=display_name(arm))  # fmt: skip
+        for x, number in zip(xs, numbers, strict=True):
+            runs = list(points[number].values())
+            left.plot([x] * len(runs), runs, linestyle="", marker=look["marker"], color=look["color"], markersize=4)
+    left.axvline(math.log10(n), color=SKY, linewidth=10, alpha=0.3, zorder=0)
+    scores = [s for points in curves.values() for runs in points.values() for s in runs.values()]
+    low, high = 5 * math.floor(min(scores) / 5), 5 * math.ceil(max(scores) / 5)
+    left.set(xlim=(places[0] - 0.1, places[-1] + 0.1), ylim=(low, high), xlabel="training examples", ylabel=ylabel)
+    step = 5 if high - low <= 30 else 10
+    ticks(left, list(zip(places, [f"{x:,}" for x in numbers], strict=True)), list(range(low, high + 1, step)))
+    others = [arm for arm in curves if arm != baseline]
+    pairs = {a: [v - curves[baseline][x][s] for s, v in curves[a][x].items()] for a in others for x in [n]}
+    for y, arm in enumerate(others):
+        look, (mean, low, high) = RECIPE_STYLE.get(arm, SPARE_STYLE), paired_interval(pairs[arm])
+        right.plot(pairs[arm], [y + 0.2] * len(pairs[arm]), linestyle="", marker=look["marker"], color=look["color"],
+                   markersize=4)  # fmt: skip
+        right.plot([low, high], [y - 0.1] * 2, color=look["color"], linewidth=2.2)
+        right.plot([mean], [y - 0.1], marker="o", color=look["color"], markeredgecolor="black", markersize=7)
+    right.axvline(0, color="black", linewidth=0.8)
+    every = [
+        _difference for arm in others for x in numbers
+        for s, v in curves[arm][x].items() for _difference in [abs(v - curves[baseline][x][s])]
+    ]  # fmt: skip
+    reach = 5 * math.ceil(1.2 * max(every) / 5)  # the same at every n, so that moving the slider moves the marks only
+    right.set(xlim=(-reach, reach), ylim=(len(others) - 0.4, -0.6), xlabel=f"points above {display_name(baseline)}")
+    ticks(right, [-reach, 0, reach], list(enumerate(display_name(arm) for arm in others)))
+    fig.legend(*left.get_legend_handles_labels(), loc="upper center", ncols=len(curves), bbox_to_anchor=(0.33, 1.0))
+    fig.text(0.863, 0.955, f"at {n:,} examples", ha="center", va="center", fontsize=9.5)
+    return fig
+
+
+def _mean(values) -> float:
+    return sum(values) / len(values)
