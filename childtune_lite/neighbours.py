@@ -37,8 +37,10 @@ def lora(model: nn.Module, seed: int) -> list[tuple[str, nn.Parameter]]:
 
     Rank 8, alpha 16, no dropout of its own. The additions start at zero, so the first forward pass is the parent's.
     """
-    from peft import LoraConfig, inject_adapter_in_model
-
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise ValueError("recipe='lora' needs the package peft: pip install peft") from error
     head = head_names(model)
     layers = [n for n, m in model.base_model.named_modules() if isinstance(m, nn.Linear)]
     config = LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules=layers)

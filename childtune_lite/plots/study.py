@@ -12,7 +12,10 @@ def _look(arm: str) -> dict:
 
 
 @styled
-def paired_forest(panels: dict[str, dict[str, list[float]]], detectable: dict[str, float] | None = None):
+def paired_forest(
+    panels: dict[str, dict[str, list[float]]], detectable: dict[str, float] | None = None,
+    xlabel: str = "points above vanilla",
+):  # fmt: skip
     """Paired differences from plain fine-tuning, one panel a task, one row an arm.
 
     Args:
@@ -30,9 +33,10 @@ def paired_forest(panels: dict[str, dict[str, list[float]]], detectable: dict[st
         for y, arm in enumerate(arms):
             _forest_row(axis, y, rows[arm], _look(arm))
         axis.axvline(0, color="black", linewidth=0.8)
-        axis.set(title=title, xlabel="points above vanilla")
+        axis.set(title=title)
     axes[0][0].set_yticks(range(len(arms)), [display_name(arm) for arm in arms])
     axes[0][0].set_ylim(len(arms) - 0.4, -0.6)
+    fig.supxlabel(xlabel, fontsize=10)
     return fig
 
 
