@@ -32,11 +32,12 @@ def todo(plan: Plan, rows: dict[str, dict], only: list[str] | None = None) -> li
 
 def study(
     plan: Plan, out: Path, device: str = "cpu", workers: int = 1, threads: int = 1, only: list[str] | None = None,
-    say: Callable[[str], None] = print,
+    again: bool = False, say: Callable[[str], None] = print,
 ) -> dict[str, dict]:  # fmt: skip
     """Run what has no row yet, `workers` at a time; returns all rows by key.
 
-    Raises ValueError when another study is writing to the same file.
+    again: run once more what ended in an error, too. The new row is added, and the last one of a run counts.
+    Raises ValueError when another study is writing to the same file, or when a network or a task cannot be loaded.
     """
     from filelock import FileLock, Timeout
 
@@ -49,6 +50,8 @@ def study(
     with lock:
         cut_unfinished(out)
         rows, running, start, done = read_rows(out), {}, time.time(), 0
+        if again:
+            rows = {key: row for key, row in rows.items() if row["status"] != "error"}
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(threads,)) as pool:
             while True:
@@ -94,6 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("plan", type=Path, help="a TOML file, such as notebooks/results/study_cpu.toml")
     parser.add_argument("--out", type=Path, help="the rows; default: the plan's name, ending in .jsonl")
     parser.add_argument("--only", nargs="+", metavar="EXPERIMENT", help="these experiments of the plan")
+    parser.add_argument("--again", action="store_true", help="run once more what ended in an error")
     parser.add_argument("--device", help="cpu or cuda; default: what the plan says")
     parser.add_argument("--workers", type=int, help="runs side by side; default: what the plan says")
     parser.add_argument("--threads", type=int, help="CPU threads a run; default: what the plan says")
@@ -112,7 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
         out = chosen.out or chosen.plan.with_suffix(".jsonl")
         rows = study(
             plan, out, device, chosen.workers or plan.workers, chosen.threads or plan.threads, chosen.only,
-            say=lambda line: print(line, flush=True),
+            chosen.again, say=lambda line: print(line, flush=True),
         )  # fmt: skip
     except ValueError as error:
         parser.error(str(error))

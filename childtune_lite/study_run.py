@@ -25,14 +25,24 @@ _load_parent = functools.lru_cache(maxsize=3)(load_parent)
 
 
 def run_job(job: Job, device: str) -> dict:
-    """The row of one run. An exception becomes a row, too: a run that failed is a result that is counted."""
+    """The row of one run. A training that breaks becomes a row, too: a run that failed is a result that is counted.
+
+    A network or a task that cannot be loaded is none, and raises the ValueError of `load_parent` or `load_task`.
+    """
     start = time.time()
+    tokenizer = _load_parent(job.parent)[1]
+    task = make_task(job, tokenizer)
+    others = {name: load_task(name, tokenizer, 1, job.n_eval) for name in job.also_on}
+    parent, _ = _load_parent(job.parent, task.num_labels)
+    for name, other in others.items():
+        if other.num_labels != task.num_labels:
+            raise ValueError(f"also_on={name!r} has {other.num_labels} labels, {task.name!r} has {task.num_labels}")
     row = {"key": job.key, "arm": job.arm, "stage": job.stage, "recipe": job.recipe, "task": job.task,
            "seed": job.seed, "n_train": job.n_train, "n_eval": job.n_eval, "lr": job.lr, "parent": job.parent,
            "precision": job.precision, "settings": dict(job.settings)}  # fmt: skip
     _forget_peak(device)
     try:
-        row |= _measure(job, device)
+        row |= _measure(job, device, parent, task, others)
     except Exception as error:
         row |= {"status": "error", "score": None, "error": f"{type(error).__name__}: {error}"[:500]}
     row["seconds_total"] = round(time.time() - start, 1)
@@ -54,10 +64,7 @@ def make_task(job: Job, tokenizer) -> Task:
     )  # fmt: skip
 
 
-def _measure(job: Job, device: str) -> dict:
-    tokenizer = _load_parent(job.parent)[1]
-    task = make_task(job, tokenizer)
-    parent, _ = _load_parent(job.parent, task.num_labels)
+def _measure(job: Job, device: str, parent: torch.nn.Module, task: Task, others: dict[str, Task]) -> dict:
     run = Run(parent, task, job.recipe, lr=job.lr, seed=job.seed, record_every=0, device=device,
               precision=job.precision, **dict(job.settings))  # fmt: skip
     while run.step():
@@ -67,8 +74,8 @@ def _measure(job: Job, device: str) -> dict:
     trained = dict(result.seconds)
     run.evaluate()
     metrics = dict(result.metrics)
-    for other in job.also_on:
-        metrics[other] = _on_other_task(result.model, other, task, job)
+    for name, other in others.items():
+        metrics[name] = other.metric(*predict(result.model, other, "validation"))
     losses = [step["loss"] for step in result.steps]
     status = "diverged" if not all(map(math.isfinite, losses)) else "constant" if result.constant else "ok"
     found = {
@@ -82,13 +89,6 @@ def _measure(job: Job, device: str) -> dict:
         sharp = top_eigenvalue(result.model, few.batches("train", 16), iterations=12, tolerance=0.02)
         found["sharpness"] = {"value": sharp.value, "history": sharp.history, "examples": job.sharpness}
     return found
-
-
-def _on_other_task(model, name: str, task: Task, job: Job) -> dict:
-    other = load_task(name, task.tokenizer, 1, job.n_eval)
-    if other.num_labels != task.num_labels:
-        raise ValueError(f"also_on={name!r} has {other.num_labels} labels, {task.name!r} has {task.num_labels}")
-    return other.metric(*predict(model, other, "validation"))
 
 
 @torch.no_grad()

@@ -262,6 +262,29 @@ def test_a_run_that_breaks_is_a_row_of_its_own(plan_file, monkeypatch):
     assert (row["status"], row["score"], row["error"]) == ("error", None, "ZeroDivisionError: division by zero")
 
 
+def test_what_ended_in_an_error_runs_again_when_asked(plan_file, tmp_path):
+    plan, out = read_plan(plan_file), tmp_path / "rows.jsonl"
+    grid = todo(plan, {})
+    for job in grid:
+        add_row(out, {**scored(plan, [job])[job.key], "status": "error" if job.arm == "F" else "ok", "score": None})
+    seen = []
+    study(plan, out, only=["second"], again=True, say=seen.append)
+    assert len(seen) == 2  # the second experiment has vanilla only, whose grid had no error
+    assert read_rows(out)[grid[-1].key]["status"] == "error"
+    study(plan, out, only=["first"], again=True, say=seen.append)
+    assert {row["status"] for row in read_rows(out).values()} <= {"ok", "constant"}
+    assert len(read_rows(out)) == 11
+
+
+def test_what_cannot_be_loaded_stops_the_study_and_leaves_no_row(tmp_path, capsys):
+    path = tmp_path / "plan.toml"
+    path.write_text(SMALL.replace("PARENT", (tmp_path / "nothing").as_posix()))
+    with pytest.raises(SystemExit):
+        main([str(path)])
+    assert "neither a folder with a model" in capsys.readouterr().err
+    assert read_rows(path.with_suffix(".jsonl")) == {}
+
+
 def test_a_run_whose_loss_is_not_a_number_has_diverged(plan_file):
     row = run_job(dataclasses.replace(todo(read_plan(plan_file), {})[0], lr=1e30, n_train=64), "cpu")
     assert (row["status"], row["score"]) == ("diverged", None)

@@ -26,7 +26,7 @@ def paired_forest(
     the line at zero allows no verdict.
     """
     arms = list(next(iter(panels.values())))
-    fig, axes = figure(1, len(panels), 1.25 + 0.4 * len(arms), sharey=True, squeeze=False)
+    fig, axes = figure(1, len(panels), 1.25 + 0.4 * len(arms), sharex=True, sharey=True, squeeze=False)
     for axis, (title, rows) in zip(axes[0], panels.items(), strict=True):
         if detectable and math.isfinite(detectable[title]):
             axis.axvspan(-detectable[title], detectable[title], color="#999999", alpha=0.18, linewidth=0)
