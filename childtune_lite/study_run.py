@@ -41,7 +41,7 @@ def run_job(job: Job, device: str) -> dict:
     row = {"key": job.key, "arm": job.arm, "stage": job.stage, "recipe": job.recipe, "task": job.task,
            "seed": job.seed, "n_train": job.n_train, "n_eval": job.n_eval, "lr": job.lr, "parent": job.parent,
            "precision": job.precision, "settings": dict(job.settings)}  # fmt: skip
-    gc.collect()  # networks and their hooks refer to each other: the last run's would else be counted in this one's peak
+    gc.collect()  # networks and their hooks refer to each other: the last run's would count in this one's peak
     _forget_peak(device)
     try:
         row |= _measure(job, device, parent, task, others)
