@@ -97,3 +97,17 @@ def test_ruff_is_content(command):
         [sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_spelling(tmp_path):
+    """codespell, over the module, the tests, the pages, and what the notebooks' cells say."""
+    import json
+
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        (tmp_path / f"{path.stem}.txt").write_text("\n".join("".join(c["source"]) for c in cells), encoding="utf-8")
+    read = ["childtune_lite", "tests", "README.md", ".github", ".ci", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "codespell_lib", *read], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
