@@ -108,6 +108,10 @@ def test_spelling(tmp_path):
         (tmp_path / f"{path.stem}.txt").write_text("\n".join("".join(c["source"]) for c in cells), encoding="utf-8")
     read = ["childtune_lite", "tests", "README.md", ".github", ".ci", str(tmp_path)]
     done = subprocess.run(
-        [sys.executable, "-m", "codespell_lib", *read], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "codespell_lib", "--check-hidden", *read],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
