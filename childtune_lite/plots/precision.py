@@ -11,14 +11,15 @@ SMALLEST, LARGEST = 2.0**-24, 65504.0  # of float16, above zero
 def float16_window(gradient, scale: float):
     """How large the entries of a gradient are, before and after the loss is multiplied by `scale`.
 
-    gradient: a 1-D tensor or array; zeros are left out.
+    gradient: a 1-D tensor or array; zeros are left out, and what is below 1e-12 counts in the lowest bar.
 
-    See: what lies left of the shaded window is zero in float16. The scale pushes all to the right by one amount.
+    See: what lies left of the shaded window is zero in float16. The scale pushes all to the right by one amount. The
+    share is on a logarithmic axis, or no tail could be seen.
     """
     import numpy as np
 
     sizes = np.abs(np.asarray(gradient, dtype=np.float64))
-    sizes = np.log10(sizes[sizes > 0])
+    sizes = np.log10(sizes[sizes > 0].clip(min=1e-12))
     fig, axis = figure(1, 1, 3.1)
     axis.axvspan(math.log10(SMALLEST), math.log10(LARGEST), color=PALE, alpha=0.35, linewidth=0)
     shift = math.log10(scale)
@@ -28,7 +29,7 @@ def float16_window(gradient, scale: float):
         counts, _ = np.histogram(sizes + by, bins)
         axis.stairs(counts / len(sizes), bins, color=color, linestyle=line, linewidth=2, label=name)
     low, high = bins[0], max(bins[-1], math.log10(LARGEST) + 0.5)
-    axis.set(xlim=(low, high), ylim=(0, None), xlabel="size of an entry", ylabel="share of the entries")
+    axis.set(xlim=(low, high), yscale="log", ylim=(1e-5, 1), xlabel="size of an entry", ylabel="share of the entries")
     marks = range(math.ceil(low / 4) * 4, math.floor(high) + 1, 4)
     axis.set_xticks(list(marks), [f"$10^{{{m}}}$" for m in marks])
     middle = (math.log10(SMALLEST) + math.log10(LARGEST)) / 2
