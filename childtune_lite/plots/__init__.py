@@ -21,6 +21,7 @@ from .fisher import (
 )
 from .mask_numbers import effective_entries, mask_statistics, mask_statistics_table
 from .optimizers import drift_against_p, paired_arms, scale_cancels, trained_shares
+from .precision import float16_window
 from .scaling import bytes_by_part, step_ratios
 from .start import gains, moved_entries, one_minute
 from .study import arm_scores, example_curves, layer_bars, loss_along, paired_forest
@@ -53,6 +54,7 @@ __all__ = [
     "fisher_curvature",
     "fisher_histogram",
     "fisher_two_counts",
+    "float16_window",
     "gains",
     "gains_by_task",
     "gradient_grids",
