@@ -97,14 +97,17 @@ def random_direction(params: dict[str, torch.Tensor], seed: int) -> dict[str, to
 
 
 def top_eigenvalue(
-    model: nn.Module, batches: Iterable[dict], iterations: int = 20, tolerance: float = 0.01, seed: int = 0
-) -> Sharpness:
+    model: nn.Module, batches: Iterable[dict], iterations: int = 20, tolerance: float = 0.01, seed: int = 0,
+    shift: float = 0.0,
+) -> Sharpness:  # fmt: skip
     """The Hessian's eigenvalue of largest size, by power iteration from a random start.
 
     Args:
         model, batches: see `Loss`.
         iterations: the most Hessian-vector products that are spent.
         tolerance: stop when the estimate changes by less than this share.
+        shift: iterate with the Hessian plus `shift` times the identity. Where the eigenvalue of largest size is negative
+            (no minimum!), its absolute value as the shift leads to the largest positive one.
 
     The estimate is the Rayleigh quotient v'Hv, never larger in size than the eigenvalue; see `history` for whether it
     came to rest.
@@ -116,6 +119,7 @@ def top_eigenvalue(
     for _ in range(iterations):
         product = loss.hessian_product(vector)
         history.append(dot(vector, product))
+        product = {n: h + shift * vector[n] for n, h in product.items()}
         if not any(bool(v.any()) for v in product.values()):
             break  # a loss without curvature along the start: 0 is the answer
         vector = unit(product)

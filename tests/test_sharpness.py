@@ -67,6 +67,8 @@ def test_a_negative_eigenvalue_keeps_its_sign():
     found = top_eigenvalue(Saddle(), [{"labels": torch.zeros(1)}], iterations=100, tolerance=1e-6)
     assert found.value == pytest.approx(-8.0, rel=1e-3)
     assert len(found.history) < 100
+    positive = top_eigenvalue(Saddle(), [{"labels": torch.zeros(1)}], iterations=200, tolerance=1e-7, shift=8.0)
+    assert positive.value == pytest.approx(2.0, rel=1e-3)
 
 
 def test_products_on_a_transformer_agree_with_differences_of_gradients():

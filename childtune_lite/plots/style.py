@@ -23,6 +23,7 @@ RECIPE_STYLE = {
     "D_random": {"color": ORANGE, "marker": "D", "linestyle": ":"},
     "D_lowest": {"color": PINK, "marker": "x", "linestyle": ":"},
     "head_only": {"color": GREEN, "marker": "+", "linestyle": ":"},
+    "vanilla_slower": {"color": GREY, "marker": "<", "linestyle": ":"},
     "D_per_batch": {"color": BROWN, "marker": "<", "linestyle": ":"},
     "bitfit": {"color": GREEN, "marker": "*", "linestyle": "--"},
     "lora": {"color": SKY, "marker": "P", "linestyle": "--"},

@@ -16,7 +16,7 @@ STATISTICS = {
     "mean": "mean",
 }
 _NAMES = {
-    "vanilla_sqrt_p": "vanilla, lr · √p", "D_random": "D, random", "D_lowest": "D, lowest", "head_only": "head",
+    "vanilla_sqrt_p": "vanilla, lr · √p", "vanilla_slower": "vanilla, slower", "D_random": "D, random", "D_lowest": "D, lowest", "head_only": "head",
     "D_per_batch": "D, per batch", "bitfit": "BitFit", "lora": "LoRA", "mixout": "Mixout",
     "decay_to_parent": "decay to parent",
 }  # fmt: skip
