@@ -106,8 +106,8 @@ def top_eigenvalue(
         model, batches: see `Loss`.
         iterations: the most Hessian-vector products that are spent.
         tolerance: stop when the estimate changes by less than this share.
-        shift: iterate with the Hessian plus `shift` times the identity. Where the eigenvalue of largest size is negative
-            (no minimum!), its absolute value as the shift leads to the largest positive one.
+        shift: iterate with the Hessian plus `shift` times the identity. Where the eigenvalue of largest size is
+            negative (no minimum!), its absolute value as the shift leads to the largest positive one.
 
     The estimate is the Rayleigh quotient v'Hv, never larger in size than the eigenvalue; see `history` for whether it
     came to rest.

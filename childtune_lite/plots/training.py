@@ -16,9 +16,9 @@ STATISTICS = {
     "mean": "mean",
 }
 _NAMES = {
-    "vanilla_sqrt_p": "vanilla, lr · √p", "vanilla_slower": "vanilla, slower", "D_random": "D, random", "D_lowest": "D, lowest", "head_only": "head",
-    "D_per_batch": "D, per batch", "bitfit": "BitFit", "lora": "LoRA", "mixout": "Mixout",
-    "decay_to_parent": "decay to parent",
+    "vanilla_sqrt_p": "vanilla, lr · √p", "vanilla_slower": "vanilla, slower", "D_random": "D, random",
+    "D_lowest": "D, lowest", "D_per_batch": "D, per batch", "head_only": "head", "bitfit": "BitFit", "lora": "LoRA",
+    "mixout": "Mixout", "decay_to_parent": "decay to parent",
 }  # fmt: skip
 SPARE_STYLE = {"color": PINK, "marker": "*", "linestyle": "-"}
 
