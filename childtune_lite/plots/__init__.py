@@ -34,6 +34,7 @@ from .updates import (
     update_clouds,
     update_variances,
 )
+from .vision import digit_patches, filters_before_after, patch_maps, vit_child, vit_part, vit_shares
 
 __all__ = [
     "arm_scores",
@@ -43,11 +44,13 @@ __all__ = [
     "child_overlaps",
     "detectable_curve",
     "detectable_difference",
+    "digit_patches",
     "drift_against_p",
     "effective_entries",
     "escape_against_p",
     "escape_curves",
     "example_curves",
+    "filters_before_after",
     "fisher_batch_sizes",
     "fisher_chosen",
     "fisher_curvature",
@@ -78,6 +81,7 @@ __all__ = [
     "paired_forest",
     "paired_interval",
     "paired_runs",
+    "patch_maps",
     "readme_figure",
     "scale_cancels",
     "show",
@@ -86,4 +90,7 @@ __all__ = [
     "training_curves",
     "update_clouds",
     "update_variances",
+    "vit_child",
+    "vit_part",
+    "vit_shares",
 ]
