@@ -129,6 +129,7 @@ def filters_before_after(before: object, after: object, count: int = 12):
             axis = axes[row][column]
             image = axis.imshow(values[which], cmap=DIVERGING, vmin=-reach, vmax=reach)
             axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(True)
         axes[row][0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8)
     fig.colorbar(image, ax=axes, label="weight", pad=0.01)
     return fig

@@ -3,15 +3,16 @@
 from ..plots.redrawn import tradeoff_panels
 from .view import Choice, View
 
-OLD = {"old": "all ten outputs", "old_six": "only the old outputs"}
+OLD = {"old": "tuned head", "old_back": "old head"}
 
 
 def vision_tradeoff(table: dict[str, dict[float, dict[int, list[dict]]]], value: float | None = None) -> View:
     """Accuracy on new and on old classes while a child trains. It shows what was measured, and trains nothing.
 
     Args:
-        table: {how the child was chosen: {p_D: {seed: [row, ...]}}}, a row {"step", "new", "old", "old_six"}: shares of
-            the new classes, of the old ones with all outputs allowed, and of the old ones with only the old outputs.
+        table: {how the child was chosen: {p_D: {seed: [row, ...]}}}, a row {"step", "new", "old", "old_back"}: the
+            share of the new classes that is read correctly, of the old ones, and of the old ones when the parent's
+            head is put back on the tuned body.
         value: the p_D that is shown at first; None takes the smallest.
 
     Raises ValueError when a child lacks a p_D, a seed or a step that the others have.
@@ -43,8 +44,8 @@ def vision_tradeoff(table: dict[str, dict[float, dict[int, list[dict]]]], value:
         {
             "p": Choice("p_D", shares, shares[0] if value is None else value),
             "kind": Choice("child", kinds, kinds[0], "buttons"),
-            "old": Choice("old digits", tuple(OLD), "old", "buttons", tuple(OLD.values())),
+            "old": Choice("old digits", tuple(OLD), "old_back", "buttons", tuple(OLD.values())),
         },
-        "Left: the way of the tuned network, step by step, over accuracy on old digits (across) and on new digits (up); "
-        "plain fine-tuning in pale grey. Right: accuracy on new and on old digits after the last step, against p_D.",
+        "Left: the way of the tuned network, step by step, over accuracy on old digits (across) and on new digits "
+        "(up); plain fine-tuning in pale grey. Right: both accuracies after the last step, against p_D.",
     )

@@ -20,10 +20,10 @@ def tradeoff_panels(children: dict[float, dict[int, list[dict]]], p: float, old:
         xs, ys = _mean_way(children[share], old), _mean_way(children[share], "new")
         left.plot(xs, ys, color=color, linewidth=width, marker="o", markersize=5, label=f"p_D = {share:g}")
     steps = [row["step"] for row in next(iter(children[p].values()))]
-    for k in (0, len(steps) - 1):
-        left.annotate(f"step {steps[k]}", (xs[k], ys[k]), (6, 7), textcoords="offset points", fontsize=9)
-    for way in children[p].values():
-        left.plot([way[-1][old]], [way[-1]["new"]], linestyle="", marker="x", color=BLUE, markersize=6)
+    left.annotate(f"step {steps[0]}", (xs[0], ys[0]), (6, 7), textcoords="offset points", fontsize=9)
+    ends = [way[-1] for way in children[p].values()]
+    left.plot([end[old] for end in ends], [end["new"] for end in ends], linestyle="", marker="x", color=BLUE,
+              label=f"seeds, step {steps[-1]}")  # fmt: skip
     left.set(xlim=(-0.06, 1.06), ylim=(-0.06, 1.06), xlabel=f"old digits, {old_name}", ylabel="new digits")
     ticks(left, [0, 0.5, 1], [0, 0.5, 1])
     shares = sorted(children)
@@ -41,7 +41,7 @@ def tradeoff_panels(children: dict[float, dict[int, list[dict]]], p: float, old:
     for axis, x in ((left, 0.28), (right, 0.785)):
         handles, labels = axis.get_legend_handles_labels()
         named = dict(zip(labels, handles, strict=True))  # p = 1 is drawn twice
-        fig.legend(list(named.values()), list(named), loc="upper center", ncols=2, bbox_to_anchor=(x, 1.0),
+        fig.legend(list(named.values()), list(named), loc="upper center", ncols=3, bbox_to_anchor=(x, 1.0),
                    columnspacing=1.0, handlelength=1.8)  # fmt: skip
     return fig
 
