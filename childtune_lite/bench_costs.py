@@ -93,6 +93,8 @@ def _views(bench: Bench) -> dict[str, views.View]:
     )
     run = SimpleNamespace(mask=True, record_every=2, total=48, result=result)
     curves = {arm: {n: dict(enumerate(range(60, 65))) for n in (100, 500, 2000)} for arm in ("vanilla", "F", "D")}
+    rows = [{"step": step, "new": step / 50, "old": 1 - step / 50, "old_back": 0.9} for step in (2, 5, 10, 20, 40)]
+    ways = {p: dict.fromkeys(range(3), rows) for p in (0.01, 0.03, 0.1, 0.3, 1.0)}
     return {
         "mask_explorer": views.mask_explorer(),
         "update_cloud": views.update_cloud(),
@@ -102,4 +104,5 @@ def _views(bench: Bench) -> dict[str, views.View]:
         "training_progress_view": views.training_progress_view(run),
         "memory_calculator": views.memory_calculator(),
         "fewer_examples": views.fewer_examples(dict.fromkeys(("validation", "ood"), curves)),
+        "vision_tradeoff": views.vision_tradeoff(dict.fromkeys(("top", "random"), ways)),
     }

@@ -7,6 +7,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 from test_views_examples import fewer_examples
+from test_views_vision import vision_tradeoff
 
 import childtune_lite as ct
 from childtune_lite.explore import Explorer
@@ -52,7 +53,7 @@ def move(explorer, name, value):
 
 VIEWS = [
     small_view, ct.views.mask_explorer, ct.views.update_cloud, ct.views.escape_walk, ct.views.two_entries,
-    ct.views.memory_calculator, fewer_examples,
+    ct.views.memory_calculator, fewer_examples, vision_tradeoff,
 ]  # fmt: skip
 
 

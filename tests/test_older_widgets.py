@@ -30,7 +30,9 @@ live.train(3)
 seeds = {100: {0: 60.0, 1: 64.0}, 500: {0: 70.0, 1: 71.0}}
 curves = {split: {"vanilla": seeds, "F": {n: {s: v + n / 100 for s, v in r.items()} for n, r in seeds.items()}}
           for split in ("validation", "ood")}
-curves["ood"]["F"] = {n: {s: v - 1.5 for s, v in r.items()} for n, r in seeds.items()}"""
+curves["ood"]["F"] = {n: {s: v - 1.5 for s, v in r.items()} for n, r in seeds.items()}
+table = {kind: {p: {0: [{"step": s, "new": (s + k) / 50 * p, "old": 1 - s / 50 * p, "old_back": 1 - p / 9}
+                        for s in (2, 40)]} for p in (0.1, 1.0)} for k, kind in enumerate(("top", "random"))}"""
 SHOWN = {
     "mask": "ct.explore(ct.views.mask_explorer())",
     "cloud": "ct.explore(ct.views.update_cloud())",
@@ -39,6 +41,7 @@ SHOWN = {
     "entries": "ct.explore(ct.views.two_entries())",
     "memory": "ct.explore(ct.views.memory_calculator())",
     "examples": "ct.explore(ct.views.fewer_examples(curves))",
+    "tradeoff": "ct.explore(ct.views.vision_tradeoff(table))",
     "live": "live",
 }
 REDRAWN = """\

@@ -35,6 +35,7 @@ from .updates import (
     update_clouds,
     update_variances,
 )
+from .vision import digit_patches, filters_before_after, patch_maps, vit_child, vit_part, vit_shares
 
 __all__ = [
     "arm_scores",
@@ -44,11 +45,13 @@ __all__ = [
     "child_overlaps",
     "detectable_curve",
     "detectable_difference",
+    "digit_patches",
     "drift_against_p",
     "effective_entries",
     "escape_against_p",
     "escape_curves",
     "example_curves",
+    "filters_before_after",
     "fisher_batch_sizes",
     "fisher_chosen",
     "fisher_curvature",
@@ -80,6 +83,7 @@ __all__ = [
     "paired_forest",
     "paired_interval",
     "paired_runs",
+    "patch_maps",
     "readme_figure",
     "scale_cancels",
     "show",
@@ -88,4 +92,7 @@ __all__ = [
     "training_curves",
     "update_clouds",
     "update_variances",
+    "vit_child",
+    "vit_part",
+    "vit_shares",
 ]

@@ -8,6 +8,7 @@ from .scaling import memory_calculator
 from .training import training_progress_view
 from .updates import update_cloud
 from .view import Choice, View
+from .vision import vision_tradeoff
 from .walks import escape_walk
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "training_progress_view",
     "two_entries",
     "update_cloud",
+    "vision_tradeoff",
 ]

@@ -7,6 +7,7 @@ from .optimizers import entry_panels
 from .scaling import memory_bars
 from .training import training_progress
 from .updates import cloud_panels, walk_panels
+from .vision import tradeoff_panels
 
 __all__ = [
     "child_panels",
@@ -15,6 +16,7 @@ __all__ = [
     "example_panels",
     "mask_panels",
     "memory_bars",
+    "tradeoff_panels",
     "training_progress",
     "walk_panels",
 ]
