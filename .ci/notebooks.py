@@ -95,7 +95,9 @@ def badges(stem: str) -> str:
 
 def cost(stem: str) -> str:
     note = json.loads(NOTES.read_text())[stem]
-    download = "no download (the parent's weights, 91 MB, come with the installation)"
+    download = "no download"
+    if "load_parent(" in (NOTEBOOKS / f"{stem}.ipynb").read_text():
+        download += " (the parent's weights, 91 MB, come with the installation)"
     return (
         f"**What it costs.** About {note['minutes_to_read']} minutes to read and try; all cells together run in "
         f"{note['seconds']} seconds on a CPU with {note['cores']} cores (measured {note['date']}; on a T4 GPU: not "
