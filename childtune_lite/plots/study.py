@@ -14,19 +14,20 @@ def _look(arm: str) -> dict:
 @styled
 def paired_forest(
     panels: dict[str, dict[str, list[float]]], detectable: dict[str, float] | None = None,
-    xlabel: str = "points above vanilla",
+    xlabel: str = "points above vanilla", same_scale: bool = False,
 ):  # fmt: skip
     """Paired differences from plain fine-tuning, one panel a task, one row an arm.
 
     Args:
         panels: {title: {arm: [difference in points, one a seed]}}; the same arms in every panel.
+        same_scale: one x axis for all panels, so that they can be compared.
         detectable: {title: points}; a shaded band from minus to plus that, in which such a study sees nothing.
 
     See: each small mark is one seed; the large one is their mean, with its 95% t interval. An interval that crosses
     the line at zero allows no verdict.
     """
     arms = list(next(iter(panels.values())))
-    fig, axes = figure(1, len(panels), 1.25 + 0.4 * len(arms), sharex=True, sharey=True, squeeze=False)
+    fig, axes = figure(1, len(panels), 1.25 + 0.4 * len(arms), sharex=same_scale, sharey=True, squeeze=False)
     for axis, (title, rows) in zip(axes[0], panels.items(), strict=True):
         if detectable and math.isfinite(detectable[title]):
             axis.axvspan(-detectable[title], detectable[title], color="#999999", alpha=0.18, linewidth=0)

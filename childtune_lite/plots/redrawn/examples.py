@@ -29,7 +29,7 @@ def example_panels(curves: dict[str, dict[int, dict[int, float]]], n: int, basel
             left.plot([x] * len(runs), runs, linestyle="", marker=look["marker"], color=look["color"], markersize=4)
     left.axvline(math.log10(n), color=SKY, linewidth=10, alpha=0.3, zorder=0)
     scores = [s for points in curves.values() for runs in points.values() for s in runs.values()]
-    low, high = 5 * math.floor(min(scores) / 5), 5 * math.ceil(max(scores) / 5)
+    low, high = 5 * math.floor((min(scores) - 1) / 5), 5 * math.ceil((max(scores) + 1) / 5)
     left.set(xlim=(places[0] - 0.1, places[-1] + 0.1), ylim=(low, high), xlabel="training examples", ylabel=ylabel)
     step = 5 if high - low <= 30 else 10
     ticks(left, list(zip(places, [f"{x:,}" for x in numbers], strict=True)), list(range(low, high + 1, step)))
