@@ -123,4 +123,6 @@ def set_up(recipe: str, model, setting: Setting) -> Arm:
     if setting.estimator not in ESTIMATORS:
         raise ValueError(f"estimator={setting.estimator!r}: expected one of {', '.join(ESTIMATORS)}")
     check_share(setting.p)
+    if isinstance(setting.seed, bool) or not isinstance(setting.seed, int):
+        raise ValueError(f"seed={setting.seed!r}: expected an int")
     return RECIPES[recipe](model, setting)

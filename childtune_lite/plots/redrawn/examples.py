@@ -46,7 +46,9 @@ def example_panels(curves: dict[str, dict[int, dict[int, float]]], n: int, basel
         _difference for arm in others for x in numbers
         for s, v in curves[arm][x].items() for _difference in [abs(v - curves[baseline][x][s])]
     ]  # fmt: skip
-    reach = 5 * math.ceil(1.2 * max(every) / 5)  # the same at every n, so that moving the slider moves the marks only
+    reach = 5 * max(
+        1, math.ceil(1.2 * max(every) / 5)
+    )  # the same at every n, so that moving the slider moves the marks only
     right.set(xlim=(-reach, reach), ylim=(len(others) - 0.4, -0.6), xlabel=f"points above {display_name(baseline)}")
     ticks(right, [-reach, 0, reach], list(enumerate(display_name(arm) for arm in others)))
     fig.legend(*left.get_legend_handles_labels(), loc="upper center", ncols=len(curves), bbox_to_anchor=(0.33, 1.0))
