@@ -7,6 +7,7 @@ fail instead.
 import ast
 import os
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -42,6 +43,7 @@ def lab(tmp_path_factory):
     notebooks.mkdir()
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         (notebooks / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(ROOT / "notebooks" / "results", notebooks / "results")  # what 06, 07 and 09 draw from
     write_notebook(notebooks / "faulty.ipynb", FAULTY)
     write_notebook(notebooks / "live.ipynb", LIVE)
     with jupyterlab(base, notebooks) as server:
