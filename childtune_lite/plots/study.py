@@ -32,7 +32,7 @@ def paired_forest(
         if detectable and math.isfinite(detectable[title]):
             axis.axvspan(-detectable[title], detectable[title], color="#999999", alpha=0.18, linewidth=0)
         for y, arm in enumerate(arms):
-            _forest_row(axis, y, rows[arm], _look(arm))
+            forest_row(axis, y, rows[arm], _look(arm))
         axis.axvline(0, color="black", linewidth=0.8)
         axis.set(title=title)
     axes[0][0].set_yticks(range(len(arms)), [display_name(arm) for arm in arms])
@@ -41,7 +41,8 @@ def paired_forest(
     return fig
 
 
-def _forest_row(axis, y: float, values: list[float], look: dict) -> None:
+def forest_row(axis, y: float, values: list[float], look: dict) -> None:
+    """One arm's pairs as small marks, their mean as a large one, and its 95% t interval."""
     mean, low, high = paired_interval(values)
     axis.plot(values, [y + 0.2] * len(values), linestyle="", marker=look["marker"], color=look["color"], markersize=4)
     if math.isfinite(low):

@@ -2,7 +2,7 @@
 
 import math
 
-from ...evidence import paired_interval
+from ..study import forest_row
 from ..style import RECIPE_STYLE, SKY, styled
 from ..training import SPARE_STYLE, display_name
 from .canvas import canvas, place, ticks
@@ -34,21 +34,12 @@ def example_panels(curves: dict[str, dict[int, dict[int, float]]], n: int, basel
     step = 5 if high - low <= 30 else 10
     ticks(left, list(zip(places, [f"{x:,}" for x in numbers], strict=True)), list(range(low, high + 1, step)))
     others = [arm for arm in curves if arm != baseline]
-    pairs = {a: [v - curves[baseline][x][s] for s, v in curves[a][x].items()] for a in others for x in [n]}
+    gaps = {(a, k): [v - curves[baseline][k][s] for s, v in curves[a][k].items()] for a in others for k in numbers}
     for y, arm in enumerate(others):
-        look, (mean, low, high) = RECIPE_STYLE.get(arm, SPARE_STYLE), paired_interval(pairs[arm])
-        right.plot(pairs[arm], [y + 0.2] * len(pairs[arm]), linestyle="", marker=look["marker"], color=look["color"],
-                   markersize=4)  # fmt: skip
-        right.plot([low, high], [y - 0.1] * 2, color=look["color"], linewidth=2.2)
-        right.plot([mean], [y - 0.1], marker="o", color=look["color"], markeredgecolor="black", markersize=7)
+        forest_row(right, y, gaps[arm, n], RECIPE_STYLE.get(arm, SPARE_STYLE))
     right.axvline(0, color="black", linewidth=0.8)
-    every = [
-        _difference for arm in others for x in numbers
-        for s, v in curves[arm][x].items() for _difference in [abs(v - curves[baseline][x][s])]
-    ]  # fmt: skip
-    reach = 5 * max(
-        1, math.ceil(1.2 * max(every) / 5)
-    )  # the same at every n, so that moving the slider moves the marks only
+    # The same reach at every n, so that moving the slider moves the marks only.
+    reach = 5 * max(1, math.ceil(1.2 * max(abs(gap) for row in gaps.values() for gap in row) / 5))
     right.set(xlim=(-reach, reach), ylim=(len(others) - 0.4, -0.6), xlabel=f"points above {display_name(baseline)}")
     ticks(right, [-reach, 0, reach], list(enumerate(display_name(arm) for arm in others)))
     fig.legend(*left.get_legend_handles_labels(), loc="upper center", ncols=len(curves), bbox_to_anchor=(0.33, 1.0))
