@@ -66,6 +66,7 @@ def execute(path: Path) -> None:
         "device": "CPU",
         "date": datetime.date.today().isoformat(),
         "minutes_to_read": minutes_to_read(notebook),
+        "minutes_of_exercises": minutes_of_exercises(notebook),
     }
     NOTES.write_text(json.dumps(dict(sorted(notes.items())), indent=2) + "\n")
     print(f"{path.stem}: {seconds:.0f} s, {len(notebook.cells)} cells")
@@ -73,9 +74,16 @@ def execute(path: Path) -> None:
 
 def minutes_to_read(notebook) -> int:
     """An estimate: 120 words of prose a minute, half a minute a code cell, rounded up to five minutes."""
-    words = sum(len(c.source.split()) for c in notebook.cells if c.cell_type == "markdown")
-    code = sum(c.cell_type == "code" for c in notebook.cells)
+    told = [c for c in notebook.cells if not {"exercise", "stub", "check", "hints"} & set(c.metadata.get("tags", []))]
+    words = sum(len(c.source.split()) for c in told if c.cell_type == "markdown")
+    code = sum(c.cell_type == "code" for c in told)
     return -(-int(words / 120 + code / 2) // 5) * 5
+
+
+def minutes_of_exercises(notebook) -> int:
+    """The sum of what the exercises say themselves."""
+    statements = [c.source for c in notebook.cells if "exercise" in c.metadata.get("tags", [])]
+    return sum(int(re.search(r"\. (\d+) minutes\. Difficulty", text)[1]) for text in statements)
 
 
 def repository() -> str:
@@ -98,10 +106,11 @@ def cost(stem: str) -> str:
     download = "no download"
     if "load_parent(" in (NOTEBOOKS / f"{stem}.ipynb").read_text():
         download += " (the parent's weights, 91 MB, come with the installation)"
+    exercises = note.get("minutes_of_exercises", 0)
     return (
-        f"**What it costs.** About {note['minutes_to_read']} minutes to read and try; all cells together run in "
-        f"{note['seconds']} seconds on a CPU with {note['cores']} cores (measured {note['date']}; on a T4 GPU: not "
-        f"measured yet); {download}."
+        f"**What it costs.** About {note['minutes_to_read']} minutes to read and try, {exercises} more for the "
+        f"exercises; all cells together run in {note['seconds']} seconds on a CPU with {note['cores']} cores (measured "
+        f"{note['date']}; on a T4 GPU: not measured yet); {download}."
     )
 
 

@@ -4,7 +4,7 @@ The method is Child-Tuning (Xu et al., "Raise a Child in Large Language Model", 
 this module holds what more than one of them needs. Import it as `import childtune_lite as ct`.
 """
 
-from . import checks, memory, plots, views
+from . import checks, exercises, memory, plots, views
 from .about import about
 from .child import Child
 from .delta import apply_delta, save_delta
@@ -29,6 +29,7 @@ __all__ = [
     "bernoulli_mask",
     "checks",
     "encoder_scope",
+    "exercises",
     "explore",
     "finetune",
     "fisher_scores",

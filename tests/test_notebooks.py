@@ -42,6 +42,10 @@ def tags(cell):
     return set(cell.metadata.get("tags", []))
 
 
+def is_exercise(cell):
+    return bool(tags(cell) & {"exercise", "stub", "check", "hints"})
+
+
 def is_uncompared(cell):
     return bool(tags(cell) & UNCOMPARED) or "NBVAL_" in cell.source
 
@@ -143,12 +147,23 @@ def test_cells_are_short_and_prose_does_not_pile_up(path):
     lengths = [len(cell.source.splitlines()) for cell in code_cells(notebook)]
     assert statistics.median(lengths) <= 8
     assert max(lengths) <= 30
-    assert 20 <= len(notebook.cells) <= 70
-    assert sum(words(cell.source) for cell in markdown_cells(notebook)) <= 2000
+    told = [cell for cell in notebook.cells if not is_exercise(cell)]  # exercises are counted apart, below
+    assert 20 <= len(told) <= 70
+    assert sum(words(cell.source) for cell in told if cell.cell_type == "markdown") <= 2000
     gap = 0
     for cell in notebook.cells[3:]:
-        gap = gap + words(cell.source) if cell.cell_type == "markdown" else 0
+        gap = gap + words(cell.source) if cell.cell_type == "markdown" and not is_exercise(cell) else 0
         assert gap <= 130, f"{gap} words of prose before {cell.id}"
+
+
+@every_notebook
+def test_exercises_are_short_and_hints_are_folded_away(path):
+    for cell in markdown_cells(read(path)):
+        if "exercise" in tags(cell):
+            assert words(re.sub(r"```.*?```", "", cell.source, flags=re.S)) <= 110, cell.id
+        if "hints" in tags(cell):
+            outside = re.sub(r"<details>.*?</details>", "", cell.source, flags=re.S)
+            assert not outside.strip(), f"{cell.id}: a hint stands open"
 
 
 @every_notebook

@@ -1,0 +1,117 @@
+"""Compare a learner's result with the wanted one: exact, approximate, largest difference, shape.
+
+A result may be a tensor, a number, a bool, a string, None, or a list, tuple or dict of these.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+# Relative to the largest wanted value: what rounding in a few operations may leave in each dtype.
+ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Of one case. `problem` is None for a right result, else what is wrong with it in one sentence."""
+
+    exact: bool
+    close: bool
+    difference: float
+    shape: str
+    problem: str | None = None
+
+    def line(self) -> str:
+        """Exact / approximate / largest difference / shape, as one line."""
+        words = {True: "yes", False: "no"}
+        return (
+            f"exact: {words[self.exact]}; approximate: {words[self.close]}; "
+            f"largest difference: {self.difference:.2g}; shape: {self.shape}"
+        )
+
+
+def leaves(result, path="your result"):
+    """Every tensor, number or other value inside `result`, with words that say where it stands."""
+    if isinstance(result, dict):
+        for key, value in result.items():
+            yield from leaves(value, f"{path}[{key!r}]")
+    elif isinstance(result, list | tuple):
+        for place, value in enumerate(result):
+            yield from leaves(value, f"{path}[{place}]")
+    else:
+        yield path, result
+
+
+def compare(got, wanted, tolerance: float | None = None, dtypes: bool = True) -> Comparison:
+    """Compare two results. `tolerance` (absolute) replaces the dtype's rounding; `dtypes` asks for equal dtypes."""
+    have, want = dict(leaves(got)), dict(leaves(wanted))
+    if got is None and wanted is not None:
+        return _unlike("your function returned None: does its last line begin with `return`?")
+    if list(have) != list(want):
+        return _unlike(f"the result has other parts: {_names(have)} where {_names(want)} was wanted")
+    parts = [_one(path, have[path], want[path], tolerance, dtypes) for path in want]
+    problem = next((part.problem for part in parts if part.problem), None)
+    shapes = {part.shape for part in parts}
+    return Comparison(
+        exact=all(part.exact for part in parts),
+        close=all(part.close for part in parts),
+        difference=max((part.difference for part in parts), default=0.0),
+        shape=shapes.pop() if len(shapes) == 1 else "as wanted" if not problem else "see above",
+        problem=problem,
+    )
+
+
+def _unlike(problem: str) -> Comparison:
+    return Comparison(False, False, float("inf"), "not comparable", problem)
+
+
+def _names(parts) -> str:
+    short = [path.removeprefix("your result").removeprefix("['").removesuffix("']") for path in parts]
+    return ", ".join(name or "one value" for name in short) or "nothing"
+
+
+def _one(path, got, want, tolerance, dtypes) -> Comparison:
+    if isinstance(want, bool) and isinstance(got, bool) and got != want:  # a fact about what was observed
+        yes = {True: "yes", False: "no"}
+        return _unlike(f"{_names([path])}: {yes[got]}, wanted {yes[want]}")
+    if isinstance(want, str | None) or isinstance(got, str | None):
+        same = got == want
+        return Comparison(same, same, 0.0 if same else float("inf"), "-", None if same else f"{path} is {got!r}")
+    try:
+        a = torch.as_tensor(got)
+    except (TypeError, ValueError, RuntimeError):
+        return _unlike(f"{path} is a {type(got).__name__}, which is no tensor or number")
+    b = torch.as_tensor(want)
+    if a.shape != b.shape:
+        shape = f"{tuple(a.shape)}, wanted {tuple(b.shape)}"
+        return Comparison(False, False, float("inf"), shape, f"{path} has shape {shape}")
+    shape = f"{tuple(b.shape)} as wanted"
+    if dtypes and isinstance(want, torch.Tensor) and a.dtype != b.dtype:
+        name = str(a.dtype).removeprefix("torch."), str(b.dtype).removeprefix("torch.")
+        return Comparison(False, False, float("inf"), shape, f"{path} is {name[0]}, wanted {name[1]}")
+    allowed = tolerance
+    x, y = a.detach().double(), b.detach().double()
+    if allowed is None:
+        largest = y[y.isfinite()].abs().max().item() if y.isfinite().any() else 0.0
+        allowed = ROUNDING.get(b.dtype if isinstance(want, torch.Tensor) else torch.float32, 0.0) * largest
+    if not torch.equal(x.isfinite(), y.isfinite()):
+        return Comparison(False, False, float("inf"), shape, f"{path} holds NaN or infinite values")
+    off = (x - y)[y.isfinite()].abs().max().item() if y.isfinite().any() else 0.0
+    return Comparison(
+        off == 0,
+        off <= allowed,
+        off,
+        shape,
+        None if off <= allowed else f"{_names([path]) if '[' in path else path} {_away(x, y, off)}",
+    )
+
+
+def _away(x: torch.Tensor, y: torch.Tensor, off: float) -> str:
+    """What the difference looks like: the same factor everywhere, a wrong sign, or how many entries are wrong."""
+    where = y != 0
+    factors = (x[where] / y[where]) if bool(where.any()) and torch.equal(x[~where], y[~where]) else torch.tensor([])
+    if len(factors) and torch.allclose(factors, factors[:1].expand_as(factors), rtol=1e-2):
+        return f"is {factors[0].item():.3g} times what was wanted" + (", everywhere" if len(factors) > 1 else "")
+    if x.numel() == 1:
+        return f"is {x.item():.4g}, wanted {y.item():.4g}"
+    return f"differs in {int((x != y).sum())} of {x.numel()} entries, by up to {off:.2g}"

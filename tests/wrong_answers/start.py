@@ -1,0 +1,3 @@
+"""Wrong answers to the exercises of notebook 00."""
+
+WRONG = {}
