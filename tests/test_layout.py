@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "childtune_lite"
 # A room imports only from floors below it.
 FLOORS = {
-    "about": 0, "acceptability": 0, "checks": 0, "course_cells": 0, "draws": 0, "entailment": 0, "evidence": 0, "hooks": 0, "lexicon": 0,
+    "about": 0, "acceptability": 0, "checks": 0, "course_cells": 0, "draws": 0, "entailment": 0, "evidence": 0,
+    "hooks": 0, "lexicon": 0,
     "metrics": 0, "origin": 0, "per_example": 0, "precision": 0, "recorder": 0, "sharpness": 0, "shards": 0,
     "updates": 0, "walks": 0,
     "compact": 1, "fisher": 1, "grammar": 1, "masks": 1, "memory": 1, "neighbours": 1, "parents": 1, "plots": 1,
