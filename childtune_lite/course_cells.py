@@ -18,7 +18,10 @@ SOLUTION = re.compile(r"<details>\s*<summary>Solution</summary>\s*```python\n(?P
 
 @dataclass(frozen=True)
 class Group:
-    """One exercise in a notebook. `at` is the place of its first cell; the others follow it."""
+    """One exercise in a notebook. `at` is the place of its first cell; the others follow it.
+
+    `solution` is None in a copy whose hints no longer hold it.
+    """
 
     at: int
     name: str
@@ -29,7 +32,7 @@ class Group:
     stub: str
     check: str
     hints: str
-    solution: str
+    solution: str | None
 
     @property
     def is_code(self) -> bool:
@@ -41,7 +44,7 @@ def tag_of(cell) -> str | None:
     return next((tag for tag in TAGS if tag in cell["metadata"].get("tags", [])), None)
 
 
-def groups(notebook) -> list[Group]:
+def groups(notebook, needs_solution: bool = True) -> list[Group]:
     """The exercises of a notebook (nbformat), in order. ValueError names the cell where the four are not complete."""
     cells, found, place = notebook.cells, [], 0
     while place < len(cells):
@@ -51,22 +54,22 @@ def groups(notebook) -> list[Group]:
         four = cells[place : place + 4]
         if tuple(tag_of(cell) for cell in four) != TAGS:
             raise ValueError(f"cell {cells[place].id}: an exercise is four cells in a row, tagged {', '.join(TAGS)}")
-        found.append(_group(place, *(cell.source for cell in four)))
+        found.append(_group(place, *(cell.source for cell in four), needs_solution))
         place += 4
     return found
 
 
-def _group(at: int, statement: str, stub: str, check: str, hints: str) -> Group:
+def _group(at: int, statement: str, stub: str, check: str, hints: str, needs_solution: bool) -> Group:
     said, solved = STATEMENT.match(statement), SOLUTION.search(hints)
     if said is None:
         raise ValueError(
             f"{statement.splitlines()[0]!r}: begin it as `### Exercise 01.2: title`, kind, minutes, difficulty"
         )
-    if solved is None:
+    if solved is None and needs_solution:
         raise ValueError(f"exercise {said['name']}: its last <details> must be the Solution, with a python block")
     return Group(
         at, said["name"], said["title"], said["kind"], int(said["minutes"]), int(said["difficulty"]),
-        stub, check, hints, solved["code"].rstrip(),
+        stub, check, hints, solved and solved["code"].rstrip(),
     )  # fmt: skip
 
 
