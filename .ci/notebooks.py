@@ -15,8 +15,6 @@ import sys
 import time
 from pathlib import Path
 
-import tomllib
-
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 NOTES = NOTEBOOKS / "results" / "notebooks.json"
@@ -86,21 +84,6 @@ def minutes_of_exercises(notebook) -> int:
     return sum(int(re.search(r"\. (\d+) minutes\. Difficulty", text)[1]) for text in statements)
 
 
-def repository() -> str:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
-
-
-def badges(stem: str) -> str:
-    place = repository().removeprefix("https://github.com/")
-    file = f"notebooks/{stem}.ipynb"
-    return (
-        f"[![Open this notebook in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-        f"(https://colab.research.google.com/github/{place}/blob/main/{file}) "
-        f"[![Open this notebook in Binder](https://mybinder.org/badge_logo.svg)]"
-        f"(https://mybinder.org/v2/gh/{place}/main?urlpath=lab/tree/{file})"
-    )
-
-
 def cost(stem: str) -> str:
     note = json.loads(NOTES.read_text())[stem]
     download = "no download"
@@ -130,25 +113,20 @@ def table() -> str:
 
 
 def stamped() -> dict[Path, str]:
-    """Every file that carries derived text, as it should be."""
-    wanted = {}
-    for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
-        text = path.read_text()
-        notebook = json.loads(text)
-        for cell in notebook["cells"]:
-            tags = cell["metadata"].get("tags", [])
-            for tag, make in (("badges", badges), ("cost", cost)):
-                if tag in tags:
-                    cell["source"] = make(path.stem).splitlines(keepends=True)
-        address = re.compile(r"git\+https://[^\s\"']+")
-        for cell in notebook["cells"]:
-            cell["source"] = [address.sub(f"git+{repository()}", line) for line in cell["source"]]
-        wanted[path] = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-    readme = (ROOT / "README.md").read_text()
+    """Every file that carries derived text, as it should be: the address, then cost lines and the README's table."""
+    from childtune_lite import badges
+
+    wanted = badges.stamped(ROOT)
+    for path, text in wanted.items():
+        if path.suffix == ".ipynb":
+            notebook = json.loads(text)
+            for cell in notebook["cells"]:
+                if "cost" in cell["metadata"].get("tags", []):
+                    cell["source"] = cost(path.stem).splitlines(keepends=True)
+            wanted[path] = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
     start, end = "<!-- table of notebooks: python .ci/notebooks.py stamp -->", "<!-- end of table -->"
-    if start in readme:
-        before, rest = readme.split(start)
-        wanted[ROOT / "README.md"] = f"{before}{start}\n{table()}\n{end}{rest.split(end)[1]}"
+    before, rest = wanted[ROOT / "README.md"].split(start)
+    wanted[ROOT / "README.md"] = f"{before}{start}\n{table()}\n{end}{rest.split(end)[1]}"
     return wanted
 
 

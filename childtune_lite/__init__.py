@@ -15,6 +15,7 @@ from .live import LiveTraining
 from .masks import BernoulliMask, bernoulli_mask
 from .parents import load_parent
 from .recipes import RECIPES
+from .records import recorded
 from .tasks import load_task
 
 __version__ = "0.1.0"
@@ -37,6 +38,7 @@ __all__ = [
     "load_task",
     "memory",
     "plots",
+    "recorded",
     "save_delta",
     "views",
 ]
