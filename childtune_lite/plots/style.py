@@ -4,14 +4,15 @@ import base64
 import functools
 import io
 
-# Okabe and Ito's palette, ordered so that neighbours differ in lightness as well as in hue.
+# After Okabe and Ito's palette for colour-blind readers. All but blue, pink and grey are darker than theirs, so that a
+# line in any of them stands out from white by 3 to 1 (tests/test_palette.py measures this, and how far they differ).
 BLUE, ORANGE, GREEN, PINK, SKY, BROWN, GREY = (
     "#0072B2",
-    "#E69F00",
-    "#009E73",
+    "#C98500",
+    "#008A5A",
     "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
+    "#3A98D0",
+    "#C04A00",
     "#666666",
 )
 # One colour, marker and line style a recipe, so that colour never carries the meaning alone.
@@ -24,7 +25,7 @@ RECIPE_STYLE = {
     "D_lowest": {"color": PINK, "marker": "x", "linestyle": ":"},
     "head_only": {"color": GREEN, "marker": "+", "linestyle": ":"},
     "vanilla_slower": {"color": GREY, "marker": "<", "linestyle": ":"},
-    "D_per_batch": {"color": BROWN, "marker": "<", "linestyle": ":"},
+    "D_per_batch": {"color": BROWN, "marker": ">", "linestyle": ":"},
     "bitfit": {"color": GREEN, "marker": "*", "linestyle": "--"},
     "lora": {"color": SKY, "marker": "P", "linestyle": "--"},
     "mixout": {"color": ORANGE, "marker": "X", "linestyle": "-."},
