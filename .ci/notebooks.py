@@ -12,54 +12,39 @@ import json
 import os
 import re
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from childtune_lite import executed  # noqa: E402
+
 NOTEBOOKS = ROOT / "notebooks"
 NOTES = NOTEBOOKS / "results" / "notebooks.json"
-# The tests run the notebooks with the same settings (tests/conftest.py), so that outputs can be compared.
-SETTINGS = {
-    "TQDM_DISABLE": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_OFFLINE": "1",
-    "HF_DATASETS_OFFLINE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-}
+# What the tests' runs have, too (notebooks/conftest.py), so that outputs can be compared: nothing from the network.
+SETTINGS = executed.QUIET | {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 
 
 def execute(path: Path) -> None:
     import nbformat
-    from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
     for i, cell in enumerate(notebook.cells):
         cell.id = f"{path.stem[:2]}-{i:02d}"
         cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "reason")}
-    for key, value in SETTINGS.items():
-        os.environ[key] = value
-    os.environ.pop("MPLBACKEND", None)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
-    start = time.perf_counter()
-    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}})
-    client.execute(env=dict(os.environ))
-    seconds = time.perf_counter() - start
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)  # time stamps would change at every run
-        for output in cell.get("outputs", []):  # without its kernel a widget shows nothing, and would hide its picture
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    cost = executed.run(notebook, path.parent, SETTINGS, timeout=600)
     notebook.metadata = {"kernelspec": notebook.metadata.kernelspec, "language_info": {"name": "python"}}
     notebook.nbformat_minor = 5
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
     notes = json.loads(NOTES.read_text()) if NOTES.exists() else {}
     notes[path.stem] = {
-        "seconds": round(seconds),
+        "seconds": round(cost["seconds"]),
+        "memory_mib": cost["memory_mib"],
         "cores": os.cpu_count(),
         "device": "CPU",
         "date": datetime.date.today().isoformat(),
@@ -67,7 +52,7 @@ def execute(path: Path) -> None:
         "minutes_of_exercises": minutes_of_exercises(notebook),
     }
     NOTES.write_text(json.dumps(dict(sorted(notes.items())), indent=2) + "\n")
-    print(f"{path.stem}: {seconds:.0f} s, {len(notebook.cells)} cells")
+    print(f"{path.stem}: {cost['seconds']:.0f} s, {cost['memory_mib']} MiB, {len(notebook.cells)} cells")
 
 
 def minutes_to_read(notebook) -> int:
@@ -84,7 +69,7 @@ def minutes_of_exercises(notebook) -> int:
     return sum(int(re.search(r"\. (\d+) minutes\. Difficulty", text)[1]) for text in statements)
 
 
-def cost(stem: str) -> str:
+def cost_line(stem: str) -> str:
     note = json.loads(NOTES.read_text())[stem]
     download = "no download"
     if "load_parent(" in (NOTEBOOKS / f"{stem}.ipynb").read_text():
@@ -122,7 +107,7 @@ def stamped() -> dict[Path, str]:
             notebook = json.loads(text)
             for cell in notebook["cells"]:
                 if "cost" in cell["metadata"].get("tags", []):
-                    cell["source"] = cost(path.stem).splitlines(keepends=True)
+                    cell["source"] = cost_line(path.stem).splitlines(keepends=True)
             wanted[path] = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
     start, end = "<!-- table of notebooks: python .ci/notebooks.py stamp -->", "<!-- end of table -->"
     before, rest = wanted[ROOT / "README.md"].split(start)

@@ -15,17 +15,16 @@ import os
 import re
 import shutil
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from . import executed
 from .course_cells import groups
 from .course_copies import recall, solutions, student
 from .course_nbgrader import CONFIG, source
 
 READS_RECORDS = re.compile(r'Path\(\\"(notebooks/)?results')  # as a notebook's JSON has it
 HERE = Path(__file__).resolve().parent.parent / "notebooks"
-QUIET = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def build(out: Path, notebooks: Path = HERE, only=(), workers: int = 1, run: bool = True) -> list[Path]:
@@ -55,19 +54,15 @@ def build(out: Path, notebooks: Path = HERE, only=(), workers: int = 1, run: boo
 
 def execute(path: Path, threads: int | None = None) -> None:
     """Run a solution notebook in its folder, store its outputs, and see that every exercise came out as solved."""
-    from nbclient import NotebookClient
-
-    notebook, start = _read(path), time.perf_counter()
-    env = os.environ | QUIET | ({"OMP_NUM_THREADS": str(threads)} if threads else {})
-    env.pop("MPLBACKEND", None)  # a kernel that inherits it shows no figures
-    client = NotebookClient(notebook, timeout=1800, resources={"metadata": {"path": str(path.parent)}})
-    client.execute(env=env)
+    notebook = _read(path)
+    cost = executed.run(notebook, path.parent, {"OMP_NUM_THREADS": str(threads)} if threads else None)
     for group in groups(notebook, needs_solution=False):  # the stub holds it now, the hints do not
         printed = "".join(output.get("text", "") for output in notebook.cells[group.at + 2].outputs)
         if not printed.startswith(f"Exercise {group.name}: solved"):
             raise RuntimeError(f"{path.name}: the solution of exercise {group.name} does not solve it:\n{printed}")
     _write(notebook, path)
-    print(f"{path.name}: executed, every exercise solved, {time.perf_counter() - start:.0f} seconds", flush=True)
+    memory = f", {cost['memory_mib']} MiB" if cost["memory_mib"] else ""
+    print(f"{path.name}: every exercise solved, {cost['seconds']:.0f} seconds{memory}", flush=True)
 
 
 def _chosen(notebooks: Path, only) -> list[Path]:
