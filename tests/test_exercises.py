@@ -130,6 +130,13 @@ def test_an_unknown_exercise_is_named(name):
         exercises.exercise(name)
 
 
+@pytest.mark.parametrize("answer", [[3], 2.5, torch.ones(2), "line 3"])
+def test_what_is_no_choice_is_refused_with_the_choices(answer):
+    report = exercises.exercise("01.4").report(answer)
+    assert report.attempted
+    assert "none of the choices: 0, 1, 2, 3, 4" in report.text
+
+
 @pytest.mark.parametrize("answer", [None, 3, torch.ones(2), "masked_gradient"])
 def test_what_is_no_function_is_refused(answer):
     report = exercises.exercise("01.2").report(answer)
@@ -159,6 +166,9 @@ def test_a_library_that_lacks_something_does_not_look_like_a_stub():
         (torch.tensor([0.0, 3.0]), torch.tensor([0.0, 0.0]), "differs in 1 of 2"),
         (None, 1.0, "returned None"),
         ({"a": 1.0}, {"b": 1.0}, "other parts: a where b"),
+        ({"a": 1.0, "b": 2.0}, {"b": 2.0, "a": 1.0}, None),
+        ({"a": [1.0]}, {"a": 1.0}, r"other parts: a\[0\] where a was"),
+        (torch.ones(4) + torch.tensor([0, 0, 1e-7, 1]), torch.ones(4), "differs in 1 of 4"),
         ([1.0], 1.0, "other parts"),
         (True, False, "yes, wanted no"),
         (1.5, 2.5, "is 0.6 times"),

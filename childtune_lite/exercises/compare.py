@@ -47,7 +47,7 @@ def compare(got, wanted, tolerance: float | None = None, dtypes: bool = True) ->
     have, want = dict(leaves(got)), dict(leaves(wanted))
     if got is None and wanted is not None:
         return _unlike("your function returned None: does its last line begin with `return`?")
-    if list(have) != list(want):
+    if set(have) != set(want):
         return _unlike(f"the result has other parts: {_names(have)} where {_names(want)} was wanted")
     parts = [_one(path, have[path], want[path], tolerance, dtypes) for path in want]
     problem = next((part.problem for part in parts if part.problem), None)
@@ -66,7 +66,7 @@ def _unlike(problem: str) -> Comparison:
 
 
 def _names(parts) -> str:
-    short = [path.removeprefix("your result").removeprefix("['").removesuffix("']") for path in parts]
+    short = [path.removeprefix("your result").replace("['", "").replace("']", "") for path in parts]
     return ", ".join(name or "one value" for name in short) or "nothing"
 
 
@@ -102,11 +102,11 @@ def _one(path, got, want, tolerance, dtypes) -> Comparison:
         off <= allowed,
         off,
         shape,
-        None if off <= allowed else f"{_names([path]) if '[' in path else path} {_away(x, y, off)}",
+        None if off <= allowed else f"{_names([path]) if '[' in path else path} {_away(x, y, off, allowed)}",
     )
 
 
-def _away(x: torch.Tensor, y: torch.Tensor, off: float) -> str:
+def _away(x: torch.Tensor, y: torch.Tensor, off: float, allowed: float) -> str:
     """What the difference looks like: the same factor everywhere, a wrong sign, or how many entries are wrong."""
     where = y != 0
     factors = (x[where] / y[where]) if bool(where.any()) and torch.equal(x[~where], y[~where]) else torch.tensor([])
@@ -114,4 +114,4 @@ def _away(x: torch.Tensor, y: torch.Tensor, off: float) -> str:
         return f"is {factors[0].item():.3g} times what was wanted" + (", everywhere" if len(factors) > 1 else "")
     if x.numel() == 1:
         return f"is {x.item():.4g}, wanted {y.item():.4g}"
-    return f"differs in {int((x != y).sum())} of {x.numel()} entries, by up to {off:.2g}"
+    return f"differs in {int(((x - y).abs() > allowed).sum())} of {x.numel()} entries, by up to {off:.2g}"

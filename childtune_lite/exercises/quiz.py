@@ -57,9 +57,10 @@ class Choice(Exercise):
     def report(self, answer, hidden: bool = False) -> Report:
         if answer is None:
             return NOT_ATTEMPTED
-        if answer == self.right:
+        given = answer if isinstance(answer, str | int) else None
+        if given == self.right:
             return Report(True, True, f"solved. {self.because}")
-        if answer in self.wrong:
-            return Report(True, False, f"not yet right. {self.wrong[answer]}")
+        if given in self.wrong:
+            return Report(True, False, f"not yet right. {self.wrong[given]}")
         options = ", ".join(sorted(repr(option) for option in [self.right, *self.wrong]))
         return Report(True, False, f"{answer!r} is none of the choices: {options}.")
