@@ -168,6 +168,7 @@ def test_a_library_that_lacks_something_does_not_look_like_a_stub():
         ({"a": 1.0}, {"b": 1.0}, "other parts: a where b"),
         ({"a": 1.0, "b": 2.0}, {"b": 2.0, "a": 1.0}, None),
         ({"a": [1.0]}, {"a": 1.0}, r"other parts: a\[0\] where a was"),
+        ([1.0] * 40, 1.0, r"\[0\], .*\[5\] and 34 more where one value"),
         (torch.ones(4) + torch.tensor([0, 0, 1e-7, 1]), torch.ones(4), "differs in 1 of 4"),
         ([1.0], 1.0, "other parts"),
         (True, False, "yes, wanted no"),

@@ -65,9 +65,10 @@ def _unlike(problem: str) -> Comparison:
     return Comparison(False, False, float("inf"), "not comparable", problem)
 
 
-def _names(parts) -> str:
-    short = [path.removeprefix("your result").replace("['", "").replace("']", "") for path in parts]
-    return ", ".join(name or "one value" for name in short) or "nothing"
+def _names(parts, most: int = 6) -> str:
+    short = [path.removeprefix("your result").replace("['", "").replace("']", "") or "one value" for path in parts]
+    rest = f" and {len(short) - most} more" if len(short) > most else ""
+    return ", ".join(short[:most]) + rest or "nothing"
 
 
 def _one(path, got, want, tolerance, dtypes) -> Comparison:
