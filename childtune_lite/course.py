@@ -12,8 +12,6 @@ notebooks/TEACHING.md says how to use them.
 
 import argparse
 import os
-import re
-import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +21,6 @@ from .course_cells import groups
 from .course_copies import recall, solutions, student
 from .course_nbgrader import CONFIG, source
 
-READS_RECORDS = re.compile(r'Path\(\\"(notebooks/)?results')  # as a notebook's JSON has it
 HERE = Path(__file__).resolve().parent.parent / "notebooks"
 
 
@@ -38,11 +35,8 @@ def build(out: Path, notebooks: Path = HERE, only=(), workers: int = 1, run: boo
     for kind, make in (("student", student), ("solutions", solutions), ("recall", recall)):
         for path in paths:
             _write(make(_read(path)), out / kind / path.name)
-            _records(path, out / kind)
     for path in paths:
-        folder = out / "nbgrader" / "source" / path.stem
-        _write(source(_read(path)), folder / path.name)
-        _records(path, folder)
+        _write(source(_read(path)), out / "nbgrader" / "source" / path.stem / path.name)
     (out / "nbgrader" / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
     made = [out / "solutions" / path.name for path in paths]
     if run:
@@ -89,12 +83,6 @@ def _write(notebook, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
-
-
-def _records(path: Path, beside: Path) -> None:
-    """The recorded rows and plans, for a notebook that draws from them."""
-    if READS_RECORDS.search(path.read_text(encoding="utf-8")):
-        shutil.copytree(path.parent / "results", beside / "results", dirs_exist_ok=True)
 
 
 def main(arguments=None) -> int:

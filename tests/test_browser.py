@@ -7,7 +7,6 @@ fail instead.
 import ast
 import os
 import re
-import shutil
 from pathlib import Path
 
 import nbformat
@@ -46,7 +45,6 @@ def lab(tmp_path_factory):
         last = max(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and SHOWS.search(cell.source))
         notebook.cells = notebook.cells[: last + 1]  # what comes after the last widget runs under nbval
         nbformat.write(notebook, notebooks / f"{name}.ipynb")
-    shutil.copytree(ROOT / "notebooks" / "results", notebooks / "results")  # what 06, 07 and 09 draw from
     write_notebook(notebooks / "faulty.ipynb", FAULTY)
     write_notebook(notebooks / "live.ipynb", LIVE)
     with jupyterlab(base, notebooks) as server:

@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 
@@ -142,6 +143,16 @@ def test_what_is_no_function_is_refused(answer):
     report = exercises.exercise("01.2").report(answer)
     assert report.attempted
     assert "wanted a function" in report.text
+
+
+@pytest.mark.parametrize("answer", [torch.tensor(5.48), np.float32(5.48), np.array([5, 6])[0] * 1.095])
+def test_a_number_may_come_from_torch_or_numpy(answer):
+    assert exercises.exercise("01.3").report(answer).solved
+
+
+@pytest.mark.parametrize("answer", [True, "5.5", float("nan"), [5.5], torch.ones(2)])
+def test_what_is_no_number_is_refused(answer):
+    assert "wanted a number" in exercises.exercise("01.3").report(answer).text
 
 
 def test_a_library_that_lacks_something_does_not_look_like_a_stub():

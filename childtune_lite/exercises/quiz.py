@@ -3,6 +3,9 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
+
+import torch
 
 from .exercise import NOT_ATTEMPTED, Exercise, Report
 
@@ -28,7 +31,9 @@ class Number(Exercise):
     def report(self, answer, hidden: bool = False) -> Report:
         if answer is None:
             return NOT_ATTEMPTED
-        if isinstance(answer, bool) or not isinstance(answer, int | float) or not math.isfinite(answer):
+        if isinstance(answer, torch.Tensor) and answer.numel() == 1:
+            answer = answer.item()
+        if isinstance(answer, bool) or not isinstance(answer, Real) or not math.isfinite(answer):
             return Report(True, False, f"wanted a number, got {answer!r}.")
         truth = self.measure()
         numbers = f"you said {answer:.{self.digits}f}, measured {truth:.{self.digits}f}"
