@@ -176,24 +176,11 @@ def test_it_asks_before_it_shows_and_checks_what_it_says(path):
     assert "## Takeaways" in text
 
 
-@every_notebook
-def test_links_between_files_lead_somewhere(path):
-    for cell in markdown_cells(read(path)):
-        for target in re.findall(r"\]\(([^)#:]+)\)", cell.source):
-            assert (path.parent / target).exists(), target
-
-
 def test_badges_costs_and_the_readme_table_are_in_step():
     done = subprocess.run(
         [sys.executable, ".ci/notebooks.py", "check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_readme_links_lead_somewhere():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (ROOT / target).exists(), target
 
 
 def test_ci_runs_the_readmes_test_command():
