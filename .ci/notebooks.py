@@ -90,10 +90,16 @@ def title(stem: str) -> tuple[str, str]:
 
 
 def table() -> str:
-    rows = ["| notebook | the question it answers | seconds on 2 CPU cores |", "|---|---|---|"]
+    rows = [
+        "| notebook | the question it answers | seconds on 2 CPU cores | memory, MiB | seconds on a GPU |",
+        "|---|---|---|---|---|",
+    ]
     for stem, note in json.loads(NOTES.read_text()).items():
         name, question = title(stem)
-        rows.append(f"| [{name}](notebooks/{stem}.ipynb) | {question} | {note['seconds']} |")
+        memory = note.get("memory_mib") or "not measured"
+        rows.append(
+            f"| [{name}](notebooks/{stem}.ipynb) | {question} | {note['seconds']} | {memory} | not measured |"
+        )
     return "\n".join(rows)
 
 
