@@ -159,3 +159,6 @@ def test_all_solutions_execute_and_solve_their_exercises(tmp_path):
         printed = "\n".join(o.get("text", "") for cell in made.cells for o in cell.get("outputs", []))
         assert printed.count(": solved") == len(groups(read(path)))
         assert "not attempted" not in printed
+    for stem, mebibytes in re.findall(r"^(\d\d)_\w+\.ipynb: .* (\d+) MiB$", done.stdout, flags=re.M):
+        if stem in ("00", "01", "02", "03", "04", "05", "08"):
+            assert int(mebibytes) * 2**20 < 1.5e9, f"{stem}: a Binder has 2 GB\n{done.stdout}"
