@@ -155,6 +155,30 @@ def test_what_is_no_number_is_refused(answer):
     assert "wanted a number" in exercises.exercise("01.3").report(answer).text
 
 
+def test_an_error_in_a_hook_is_placed_in_the_learners_own_lines():
+    def answer(value):
+        value.requires_grad_()
+        optimizer = torch.optim.SGD([value], lr=0.1)
+
+        def hook(*_):
+            raise KeyError("mine")
+
+        optimizer.register_step_pre_hook(hook)
+        optimizer.step()
+
+    one = exercises.Code("00.0", "", lambda value: 0.0, lambda seed: [("one", (torch.ones(1),))], [])
+    assert "in line 6 of the function with KeyError: 'mine'" in one.report(answer).text
+
+
+def test_an_answer_may_empty_its_arguments_without_breaking_the_check():
+    def answer(gradients):
+        gradients.pop("a")
+        return 0.0
+
+    one = exercises.Code("00.0", "", lambda gradients: 0.0, lambda seed: [("one", ({"a": 1.0},))], [])
+    assert "writes into its argument `gradients`" in one.report(answer).text
+
+
 def test_a_library_that_lacks_something_does_not_look_like_a_stub():
     def answer(gradient, mask, p):
         raise NotImplementedError("not implemented for 'Half'")
@@ -176,15 +200,20 @@ def test_a_library_that_lacks_something_does_not_look_like_a_stub():
         (torch.tensor([1.0, 3.0]), torch.ones(2), "differs in 1 of 2 entries, by up to 2"),
         (torch.tensor([0.0, 3.0]), torch.tensor([0.0, 0.0]), "differs in 1 of 2"),
         (None, 1.0, "returned None"),
-        ({"a": 1.0}, {"b": 1.0}, "other parts: a where b"),
+        ({"a": 1.0}, {"b": 1.0}, "other parts: `a` where `b`"),
         ({"a": 1.0, "b": 2.0}, {"b": 2.0, "a": 1.0}, None),
-        ({"a": [1.0]}, {"a": 1.0}, r"other parts: a\[0\] where a was"),
-        ([1.0] * 40, 1.0, r"\[0\], .*\[5\] and 34 more where one value"),
+        ({"a": [1.0]}, {"a": 1.0}, r"other parts: `a\[0\]` where `a` was"),
+        ([1.0] * 40, 1.0, r"`\[0\]`, .*`\[5\]` and 34 more where one value"),
         (torch.ones(4) + torch.tensor([0, 0, 1e-7, 1]), torch.ones(4), "differs in 1 of 4"),
         ([1.0], 1.0, "other parts"),
         (True, False, "yes, wanted no"),
         (1.5, 2.5, "is 0.6 times"),
-        ("a", "b", "is 'a'"),
+        (np.array([1.0, 2.0]), (1.0, 2.0), None),
+        (torch.tensor([1.0, 2.0]), (1.0, 2.5), r"`\[1\]` is 0.8 times"),
+        (torch.full((3,), 2.002), torch.full((3,), 2.0), "near, but off by 0.001 of itself, everywhere"),
+        (torch.zeros(3), torch.ones(3), "your result is zero, everywhere"),
+        ({"share of ones": 0.2, "b": 1}, {"share of ones": 0.4, "b": 1}, "^share of ones is 0.5 times"),
+        ("a", "b", "is 'a', wanted 'b'"),
         (lambda: 0, 1.0, "is a function"),
         (torch.tensor(float("inf")), torch.tensor(float("inf")), None),
     ],

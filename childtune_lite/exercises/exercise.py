@@ -49,6 +49,7 @@ class Code(Exercise):
     tolerance: absolute; by default the rounding of the result's dtype.
     dtypes: whether the result must have the reference's dtype.
     may_change: whether the function may write into its arguments.
+    because: what a solver should take along, said when it is solved.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Code(Exercise):
     tolerance: float | None = None
     dtypes: bool = True
     may_change: bool = False
+    because: str = ""
 
     def drawn(self, hidden: bool) -> list[tuple[str, tuple]]:
         if not hidden:
@@ -95,12 +97,14 @@ class Code(Exercise):
         try:
             result = self.observe(function, *mine)
         except Exception as error:  # whatever a learner's code raises is part of the report
+            error.where = _line_of(error, function)
             return error
         finally:
             torch.set_rng_state(before)
         if not self.may_change:
-            for (path, new), (_, old) in zip(leaves(mine, "argument"), leaves(arguments, "argument"), strict=True):
-                if isinstance(old, torch.Tensor) and not torch.equal(new, old):
+            now = dict(leaves(mine, "argument"))
+            for path, old in leaves(arguments, "argument"):
+                if path not in now or (isinstance(old, torch.Tensor) and not torch.equal(now[path], old)):
                     return Changed(_argument_name(function, path))
         return result
 
@@ -109,8 +113,8 @@ class Code(Exercise):
             return Comparison(False, False, float("inf"), "-", f"your function writes into its argument `{got}`")
         if isinstance(got, Exception):
             text = (str(got).strip() or "no message").splitlines()[0]
-            where = _line_of(got)
-            return Comparison(False, False, float("inf"), "-", f"it stopped{where} with {type(got).__name__}: {text}")
+            said = f"it stopped{got.where} with {type(got).__name__}: {text}"
+            return Comparison(False, False, float("inf"), "-", said)
         return compare(got, wanted, self.tolerance, self.dtypes)
 
     def diagnose(self, failed, n_cases: int) -> str:
@@ -118,10 +122,11 @@ class Code(Exercise):
         words = next((text for text, wrong in self.mistakes if self.explains(wrong, failed)), None)
         problem = seen.problem if seen.problem.endswith(("?", ".")) else seen.problem + "."
         lines = [f"not yet right. {words or problem[0].upper() + problem[1:]}"]
-        lines.append(f"  First of {len(failed)} failing cases (of {n_cases}): {label}.")
+        which = "The failing case" if len(failed) == 1 else f"First of {len(failed)} failing cases"
+        lines.append(f"  {which} (of {n_cases}): {label}.")
         if words and seen.difference == float("inf"):
             lines.append(f"  There: {problem}")
-        elif seen.difference < float("inf"):
+        elif seen.difference < float("inf") and not isinstance(failed[0][2], dict):  # facts have no shape to tell
             lines.append(f"  {seen.line()}")
         return "\n".join(lines)
 
@@ -140,17 +145,17 @@ class Code(Exercise):
         return True
 
     def praise(self, found: Sequence[Comparison]) -> str:
-        exact = sum(one.exact for one in found)
-        largest = max(one.difference for one in found)
-        counted = f"{len(found)} cases: {exact} exact, {len(found) - exact} approximate"
-        return f"solved. {counted}, largest difference {largest:.2g}."
+        exact, largest = sum(one.exact for one in found), max(one.difference for one in found)
+        agree = "all exact" if exact == len(found) else f"{exact} exact, {len(found) - exact} within the tolerance"
+        return f"solved. {len(found)} cases: {agree}, largest difference {largest:.2g}. {self.because}".rstrip()
 
 
-def _line_of(error: Exception) -> str:
-    """The line of the learner's function, which is what a notebook's cell is: code that stands in no file of ours."""
-    frames = [(f.f_code, line) for f, line in traceback.walk_tb(error.__traceback__)]
-    lines = [line - code.co_firstlineno for code, line in frames if "childtune_lite" not in code.co_filename]
-    return f" in line {lines[0] + 1} of the function" if lines and lines[0] > 0 else ""
+def _line_of(error: Exception, function) -> str:
+    """Where in the learner's function it happened, or in what that defines: the deepest frame of the same source."""
+    code = getattr(function, "__code__", None)
+    frames = [(f.f_code.co_filename, line) for f, line in traceback.walk_tb(error.__traceback__)]
+    lines = [line - code.co_firstlineno + 1 for file, line in frames if code and file == code.co_filename]
+    return f" in line {lines[-1]} of the function" if lines and lines[-1] > 0 else ""
 
 
 class Changed(str):

@@ -18,6 +18,7 @@ class Number(Exercise):
     mistakes: (the words, what this misreading predicts). An answer nearer than `near` to it gets its words;
         `near` is a hundredth of the prediction unless given.
     digits: of the printed numbers.
+    because: what the right number means, said when it is solved.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Number(Exercise):
     mistakes: Sequence[tuple[str, float]]
     near: float | None = None
     digits: int = 2
+    because: str = ""
 
     def report(self, answer, hidden: bool = False) -> Report:
         if answer is None:
@@ -39,7 +41,7 @@ class Number(Exercise):
         numbers = f"you said {answer:.{self.digits}f}, measured {truth:.{self.digits}f}"
         off = f"off by {answer - truth:+.{self.digits}f} (allowed: {self.tolerance:.{self.digits}f})"
         if abs(answer - truth) <= self.tolerance:
-            return Report(True, True, f"solved: {numbers}, {off}.")
+            return Report(True, True, f"solved: {numbers}, {off}. {self.because}".rstrip())
         for words, value in self.mistakes:
             if abs(answer - value) <= (abs(value) / 100 if self.near is None else self.near):
                 return Report(
@@ -67,5 +69,7 @@ class Choice(Exercise):
             return Report(True, True, f"solved. {self.because}")
         if given in self.wrong:
             return Report(True, False, f"not yet right. {self.wrong[given]}")
-        options = ", ".join(sorted(repr(option) for option in [self.right, *self.wrong]))
+        options = ", ".join(
+            repr(one) for one in sorted([self.right, *self.wrong], key=lambda one: (str(type(one)), one))
+        )
         return Report(True, False, f"{answer!r} is none of the choices: {options}.")
