@@ -1,4 +1,4 @@
-"""The exercises of notebook 01: one coin an entry, mask and divide, the norm before the mask, a mask gone astray."""
+"""The exercises of notebook 01: one coin an entry, mask and divide, how many masks, the norm, a mask gone astray."""
 
 import math
 
@@ -19,8 +19,10 @@ def gradients(seed):
     ):
         mask = (torch.rand(shape, generator=generator) < p).to(dtype)
         mask.view(-1)[0] = 1  # at least one survivor, or a forgotten 1/p would not show
+        mask *= shape != (7,)  # and one mask that drops everything
         gradient = torch.randn(shape, generator=generator).to(dtype)
-        yield f"shape {shape}, {str(dtype).removeprefix('torch.')}, p = {p}", (gradient, mask, p)
+        kept = "" if mask.any() else ", nothing is kept"
+        yield f"shape {shape}, {str(dtype).removeprefix('torch.')}, p = {p}{kept}", (gradient, mask, p)
 
 
 def by_entry(gradient, mask, p):
@@ -30,10 +32,6 @@ def by_entry(gradient, mask, p):
         if mask.flatten()[place] == 1:
             result.view(-1)[place] = gradient.flatten()[place] / p
     return result
-
-
-def masked_in_place(gradient, mask, p):
-    return gradient.mul_(mask).div_(p)
 
 
 MASKED_GRADIENT = Code(
@@ -48,8 +46,10 @@ MASKED_GRADIENT = Code(
          lambda g, m, p: g * m / (1 - p)),
         ("You keep what the mask drops: 1 in the mask means that the entry stays.", lambda g, m, p: g * (1 - m) / p),
         ("Every entry is divided by p, but none is dropped: where is the mask?", lambda g, m, p: g / p),
-        ("The result is right, but you overwrote the gradient itself. Use `*` and `/`, not `*=` or `mul_`.",
-         masked_in_place),
+        # Before the next one: a mask of zeros stays what it is, so the case without survivors tells the two apart.
+        ("You overwrote the mask: whoever handed it over may still need it. Use `/`, not `/=` or `div_`.",
+         lambda g, m, p: g * m.div_(p)),
+        ("You overwrote the gradient itself. Use `*` and `/`, not `*=` or `mul_`.", lambda g, m, p: g.mul_(m).div_(p)),
     ],
 )  # fmt: skip
 
@@ -64,29 +64,39 @@ def wide(seed):
 
 
 def facts_about_draws(draw_mask, shape, p, seed):
-    """What can be said of a random mask. The shares have standard errors below 0.002; the tolerance is five of them."""
+    """What can be said of a random mask.
+
+    The share of ones is rounded to p where it is as near as its coins allow (five standard errors; whole rows may
+    share one). The tolerance is five standard errors of a share that is not p.
+    """
     generator = torch.Generator().manual_seed(seed)
-    n, draws = math.prod(shape), 40
-    masks = [torch.as_tensor(draw_mask(shape, p, generator)) for _ in range(draws)]
-    if tuple(masks[0].shape) != tuple(shape):
-        return {"shape": masks[0]}
-    masks = torch.stack([m.double().reshape(shape) for m in masks])
-    counts = masks.flatten(1).sum(1)
+    drawn = [draw_mask(shape, p, generator) for _ in range(40)]
+    if drawn[0] is None:
+        return None
+    masks = torch.stack([torch.as_tensor(mask).double() for mask in drawn])
     torch.manual_seed(seed)
-    one = draw_mask(shape, p, torch.Generator().manual_seed(seed))
+    one = torch.as_tensor(draw_mask(shape, p, torch.Generator().manual_seed(seed)))
     torch.manual_seed(seed + 1)
-    two = draw_mask(shape, p, torch.Generator().manual_seed(seed))
-    spread = (n * p * (1 - p)) ** 0.5
+    two = torch.as_tensor(draw_mask(shape, p, torch.Generator().manual_seed(seed)))
+    flat, n, wide = masks.reshape(len(masks), -1), masks[0].numel(), masks[0].dim() > 1
+    counts, half = flat.sum(1), n // 2
+    whole = bool((flat == flat[:, :1]).all())
+    rows = wide and bool((masks.flatten(2) == masks.flatten(2)[..., :1]).all())
+    columns = wide and bool((masks == masks[:, :1]).all())
+    own_coins = 1 if whole else len(masks[0]) if rows else n // len(masks[0]) if columns else n
+    share, spread = masks.mean().item(), (n * p * (1 - p)) ** 0.5
+    error = (p * (1 - p) / (len(masks) * own_coins)) ** 0.5
     return {
+        "your mask": torch.zeros(masks[0].shape),  # for its shape
         "values other than 0 and 1": bool(((masks != 0) & (masks != 1)).any()),
-        "share of ones": masks.mean().item(),
-        "two masks are the same": torch.equal(masks[0], masks[1]),
+        "share of ones": p if abs(share - p) < 5 * error else share,
+        "every mask is the same": bool((masks == masks[0]).all()),
         "the number of ones is always the same": bool((counts == counts[0]).all()),
+        "whole rows are equal": rows,
+        "whole columns are equal": columns,
+        "one half of the mask repeats the other": torch.equal(flat[:, :half], flat[:, n - half :]),
         "the number of ones spreads as n coins do": bool(0.5 * spread < counts.std() < 2 * spread),
-        "whole rows are equal": bool((masks.flatten(2) == masks.flatten(2)[..., :1]).all())
-        if len(shape) > 1
-        else False,
-        "one generator state gives one mask": torch.equal(torch.as_tensor(one), torch.as_tensor(two)),
+        "one generator state gives one mask": torch.equal(one, two),
     }
 
 
@@ -102,6 +112,8 @@ def exact_count(shape, p, generator):
     return mask.reshape(shape)
 
 
+A_ROW = "One coin decides over a whole row. Every entry wants a coin of its own."
+A_COLUMN = "One coin decides over a whole column. Every entry wants a coin of its own."
 DRAWN_MASK = Code(
     name="01.1",
     title="one coin an entry",
@@ -115,8 +127,10 @@ DRAWN_MASK = Code(
          lambda s, p, g: (torch.rand(s, generator=g) >= p).float()),
         ("One coin decides over the whole tensor. Every entry wants a coin of its own.",
          lambda s, p, g: (torch.rand(1, generator=g) < p).float().expand(s)),
-        ("One coin decides over a whole row. Every entry wants a coin of its own.",
-         lambda s, p, g: (torch.rand(s[0], *[1] * (len(s) - 1), generator=g) < p).float().expand(s)),
+        (A_ROW, lambda s, p, g: (torch.rand(*s[:-1], 1, generator=g) < p).float().expand(s)),
+        (A_ROW, lambda s, p, g: (torch.rand(s[0], *[1] * (len(s) - 1), generator=g) < p).float().expand(s)),
+        (A_COLUMN, lambda s, p, g: (torch.rand(1, *s[1:], generator=g) < p).float().expand(s)),
+        (A_COLUMN, lambda s, p, g: (torch.rand(s[-1], generator=g) < p).float().expand(s)),
         ("You get the same mask at every step: the generator must move on from one draw to the next.",
          lambda s, p, g: (torch.rand(s, generator=torch.Generator().manual_seed(0)) < p).float()),
         ("Exactly p N ones in every mask: a Bernoulli mask tosses N coins, so the number of ones varies.", exact_count),
@@ -130,6 +144,35 @@ DRAWN_MASK = Code(
 )  # fmt: skip
 
 
+def masks_for_a_tenth(p=0.1, n=2_000_000):
+    """How many masks it takes until one entry's average has a standard error of a tenth of it: variance measured."""
+    generator = torch.Generator().manual_seed(6)
+    factors = (torch.rand(n, generator=generator) < p).double() / p
+    return factors.var().item() / 0.1**2
+
+
+HOW_MANY = Number(
+    name="01.3",
+    title="how many masks?",
+    measure=masks_for_a_tenth,
+    tolerance=10.0,
+    near=0.5,
+    digits=0,
+    mistakes=[
+        ("You square the noise, but not the tenth: a standard error falls with the *root* of the number.", 90),
+        ("You square the tenth, but not the noise: variances shrink with the number of masks.", 300),
+        ("Neither is squared: a standard error falls with the *root* of the number of masks.", 30),
+        ("You took the variance for p / (1 - p). Small p means more noise, not less.", 100 / 9),
+        ("You took the variance for 1 / p. That is the mean of the square; subtract the square of the mean.", 1_000),
+        ("That is the noise of the mask alone. The survivors are divided by p, which makes it larger.", 9),
+        ("That would be right for a noise as large as the entry. At this p, it is larger.", 100),
+        ("That is for p = 0.2. Smaller p, more noise.", 400),
+        ("You squared the variance. The standard error is its root, over the root of the number.", 8_100),
+    ],
+    because="With fewer masks a check wants a wider tolerance, or it fails by chance.",
+)
+
+
 def norm_before(p=0.3, after=10.0, n=200_000):
     """A gradient whose masked copy has the norm `after`: its own norm, measured."""
     generator = torch.Generator().manual_seed(5)
@@ -139,7 +182,7 @@ def norm_before(p=0.3, after=10.0, n=200_000):
 
 
 NORM = Number(
-    name="01.3",
+    name="01.4",
     title="the norm before the mask",
     measure=norm_before,
     tolerance=0.1,
@@ -154,7 +197,7 @@ NORM = Number(
 
 
 ASTRAY = Choice(
-    name="01.4",
+    name="01.5",
     title="find the bug",
     right=3,
     because="The mask is put on the weights: entries that are not drawn become 0, and every weight gets the gradient.",
@@ -166,4 +209,4 @@ ASTRAY = Choice(
     },
 )
 
-EXERCISES = [DRAWN_MASK, MASKED_GRADIENT, NORM, ASTRAY]
+EXERCISES = [DRAWN_MASK, MASKED_GRADIENT, HOW_MANY, NORM, ASTRAY]

@@ -1,5 +1,6 @@
 """Wrong answers to the exercises of notebook 00."""
 
+import copy
 from itertools import pairwise
 
 import torch
@@ -86,6 +87,44 @@ def first_layer_only(model, lr, dropped):
     return optimizer
 
 
+def trains_a_copy(model, lr, dropped):
+    model = copy.deepcopy(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    ct.BernoulliMask(p=1 - dropped, seed=0).attach(optimizer, model)
+    return optimizer
+
+
+def sgd_with_decay(model, lr, dropped):
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, weight_decay=0.1)
+    ct.BernoulliMask(p=1 - dropped, seed=4).attach(optimizer, model)
+    return optimizer
+
+
+def biases_do_not_train(model, lr, dropped):
+    optimizer = torch.optim.SGD([w for w in model.parameters() if w.dim() > 1], lr=lr)
+    ct.BernoulliMask(p=1 - dropped, seed=0).attach(optimizer, model)
+    return optimizer
+
+
+def biases_without_a_mask(model, lr, dropped):
+    for w in model.parameters():
+        if w.dim() == 2:
+            w.register_hook(lambda g: g * torch.empty_like(g).bernoulli_(1 - dropped) / (1 - dropped))
+    return torch.optim.SGD(model.parameters(), lr=lr)
+
+
+def a_coin_a_row(model, lr, dropped):
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+
+    def mask(*_):
+        for w in model.parameters():
+            rows = torch.rand(len(w), *[1] * (w.dim() - 1)) >= dropped
+            w.grad *= rows / (1 - dropped)
+
+    optimizer.register_step_pre_hook(mask)
+    return optimizer
+
+
 def swapped(saved):
     masks = [(saved[i + 1] - saved[i]) != 0 for i in range(len(saved) - 1)]
     if bool(torch.stack(masks).all()):
@@ -132,6 +171,67 @@ def first_step_decides(saved):
     return "D" if all((mask == moved[0]).all() for mask in moved) else "F"
 
 
+def first_step_left_out(saved):
+    moved = [saved[t] != saved[t - 1] for t in range(2, len(saved))]
+    if all(bool(mask.all()) for mask in moved):
+        return "plain"
+    return "D" if all(torch.equal(moved[0], mask) for mask in moved[1:]) else "F"
+
+
+def last_two_steps(saved):
+    moved = [new != old for old, new in pairwise(saved)]
+    if all(mask.all() for mask in moved):
+        return "plain"
+    return "D" if torch.equal(moved[-1], moved[-2]) else "F"
+
+
+def last_step_decides(saved):
+    moved = [new != old for old, new in pairwise(saved)]
+    if moved[-1].all():
+        return "plain"
+    return "D" if all(torch.equal(mask, moved[-1]) for mask in moved) else "F"
+
+
+def first_step_and_last_step(saved):
+    moved = [new != old for old, new in pairwise(saved)]
+    if all(mask.all() for mask in moved):
+        return "plain"
+    return "D" if bool((moved[0] == moved[-1]).all()) else "F"
+
+
+def union_is_the_first(saved):
+    moved = torch.stack([new != old for old, new in pairwise(saved)])
+    if moved.all():
+        return "plain"
+    return "D" if torch.equal(moved.any(dim=0), moved[0]) else "F"
+
+
+def always_kept_is_the_first(saved):
+    moved = torch.stack([new != old for old, new in pairwise(saved)])
+    if moved.all():
+        return "plain"
+    return "D" if torch.equal(moved.all(dim=0), moved[0]) else "F"
+
+
+def any_pair_of_neighbours(saved):
+    moved = [new != old for old, new in pairwise(saved)]
+    if all(mask.all() for mask in moved):
+        return "plain"
+    return "D" if any(torch.equal(a, b) for a, b in pairwise(moved)) else "F"
+
+
+def small_letters(saved):
+    moved = [new != old for old, new in pairwise(saved)]
+    if all(mask.all() for mask in moved):
+        return "plain"
+    return "d" if all(torch.equal(mask, moved[0]) for mask in moved) else "f"
+
+
+def long_names(saved):
+    short = swapped(saved)
+    return {"D": "Child-Tuning_F", "F": "Child-Tuning_D"}.get(short, short)
+
+
 def always_f(saved):
     return "F"
 
@@ -156,7 +256,12 @@ WRONG = {
         (adamw_without_decay, "it has a memory"),
         (sgd_with_momentum, "momentum remembers"),
         (one_mask_for_all_steps, "that is D's way"),
-        (the_handle, "returns a _BernoulliJoint"),
+        (trains_a_copy, "from this model, or from a copy"),
+        (sgd_with_decay, "your SGD decays the weights"),
+        (biases_do_not_train, "`0.bias` never moves"),
+        (biases_without_a_mask, "The entries of `0.bias` all move"),
+        (a_coin_a_row, "Whole rows of a matrix move together: yes"),
+        (the_handle, "returns a handle (from `attach`)"),
         (both, "returns a tuple"),
         (forgot_return, "begin with `return`"),
         (first_layer_only, "Share moved by the first step is 0."),
@@ -169,12 +274,22 @@ WRONG = {
         (since_the_start, "each step with the start"),
         (two_steps, "The first two steps are not enough"),
         (first_step_decides, "The first step is not enough"),
+        (first_step_left_out, "Your loop leaves out the first step"),
+        (last_two_steps, "The last two steps are not enough"),
+        (last_step_decides, "The last step is not enough"),
+        (first_step_and_last_step, "The first and the last step are not enough"),
+        (union_is_the_first, "The first mask may hold all that later masks keep"),
+        (always_kept_is_the_first, "Later masks may keep all that the first one kept"),
+        (any_pair_of_neighbours, "One equal pair is not enough"),
+        (small_letters, "Your result is 'f', which is none of 'plain', 'F', 'D'"),
+        (long_names, "'Child-Tuning_F', which is none of"),
         (always_f, "Your result is 'F'"),
         (share_and_not_the_name, "Your result is tensor("),
     ],
     "00.4": [
         (0.74, "the gain that was reported"),
-        (1.04, "One standard error"),
+        (1.64 / 5**0.5, "One standard error of one mean"),
+        (1.04, "One standard error: chance"),
         (1.47, "of *one* mean"),
         (3.28, "for single runs"),
         (4.64, "one run of each kind"),
