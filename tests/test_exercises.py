@@ -115,7 +115,7 @@ def test_solving_is_counted_for_the_session(capsys):
     exercises._solved.clear()
     group = GROUPS["01.2"]
     exercises.check("01.2", answer_in(group.solution, group.check))
-    assert "Solved in this notebook: 1 of 4." in capsys.readouterr().out
+    assert "Solved in this notebook: 1 of 5." in capsys.readouterr().out
 
 
 def test_an_answer_moves_no_random_state():
@@ -133,7 +133,7 @@ def test_an_unknown_exercise_is_named(name):
 
 @pytest.mark.parametrize("answer", [[3], 2.5, torch.ones(2), "line 3"])
 def test_what_is_no_choice_is_refused_with_the_choices(answer):
-    report = exercises.exercise("01.4").report(answer)
+    report = exercises.exercise("01.5").report(answer)
     assert report.attempted
     assert "none of the choices: 0, 1, 2, 3, 4" in report.text
 
@@ -147,12 +147,12 @@ def test_what_is_no_function_is_refused(answer):
 
 @pytest.mark.parametrize("answer", [torch.tensor(5.48), np.float32(5.48), np.array([5, 6])[0] * 1.095])
 def test_a_number_may_come_from_torch_or_numpy(answer):
-    assert exercises.exercise("01.3").report(answer).solved
+    assert exercises.exercise("01.4").report(answer).solved
 
 
 @pytest.mark.parametrize("answer", [True, "5.5", float("nan"), [5.5], torch.ones(2)])
 def test_what_is_no_number_is_refused(answer):
-    assert "wanted a number" in exercises.exercise("01.3").report(answer).text
+    assert "wanted a number" in exercises.exercise("01.4").report(answer).text
 
 
 def test_an_error_in_a_hook_is_placed_in_the_learners_own_lines():

@@ -55,12 +55,10 @@ def terms(change, correction=0):
 
 
 TWO_TERMS = Code(
-    name="02.1",
-    title="the theorem on a data set",
-    reference=every_batch,
-    cases=data_sets,
+    name="02.1", title="the theorem on a data set", reference=every_batch, cases=data_sets,
     hidden=lambda seed: data_sets(seed, MORE_DATA),
     observe=lambda function, *arguments: named(function(*arguments), ("mean", "noise", "coin")),
+    because="And with a larger B only the noise term shrinks: the coin term does not know B.",
     mistakes=[
         ("This is the update that is not divided by p: its mean is p times too small, and its noise falls with p.",
          terms(lambda g, v, B, p, r: (-r * p * g, r**2 * p * v / B, r**2 * p * (1 - p) * g**2))),
@@ -76,6 +74,10 @@ TWO_TERMS = Code(
          terms(lambda g, v, B, p, r: (-r * g, r**2 * v / (p * B), r**2 * (1 - p) / p * g**2), correction=1)),
         ("Your two terms add up to the right variance, but split it otherwise: at g = 0 the coin term must vanish.",
          terms(lambda g, v, B, p, r: (-r * g, r**2 * v / B, r**2 * (1 - p) / p * (v / B + g**2)))),
+        ("Your coin term has the average square of the examples, where it needs the square of their average.",
+         terms(lambda g, v, B, p, r: (-r * g, r**2 * v / (p * B), r**2 * (1 - p) / p * (v + g**2)))),
+        ("Noise and coin have changed places: at a minimum, where g = 0, it is the noise that is left.",
+         terms(lambda g, v, B, p, r: (-r * g, r**2 * (1 - p) / p * g**2, r**2 * v / (p * B)))),
     ],
 )  # fmt: skip
 
@@ -124,12 +126,9 @@ def bracket(error, centred=True):
 
 
 BRACKET = Code(
-    name="02.2",
-    title="a bracket for a variance",
-    reference=by_draw,
-    cases=clouds,
+    name="02.2", title="a bracket for a variance", reference=by_draw, cases=clouds, observe=middle_and_half,
     hidden=lambda seed: clouds(seed, MORE_CLOUDS),
-    observe=middle_and_half,
+    because="At a minimum with p = 0.2 (kurtosis 15) your bracket is sqrt(14 / 2), about 2.6, times the textbook's.",
     tolerance=0.003,  # N against N - 1 changes the results by at most 0.0005, the nearest mistake by 0.008
     mistakes=[
         ("Your width is a normal cloud's, where kurtosis is 3. A masked cloud has more, and its bracket is wider.",
@@ -157,18 +156,16 @@ def twin_batch(p=0.25, batch=40.0):
 
 
 TWIN = Number(
-    name="02.3",
-    title="the plain twin",
-    measure=twin_batch,
+    name="02.3", title="the plain twin", measure=twin_batch, digits=1,
     tolerance=0.5,  # five standard errors of the simulation
-    digits=1,
     mistakes=[
         ("With p B the noise is right at the same rate. Hers is twice as large, and takes half as many steps.", 10.0),
         ("So one step of hers is as noisy as one of ours. But hers is counted as two, and two shake twice.", 40.0),
         ("The wrong way: a larger rate shakes more, so her batch must be larger than p B, not smaller.", 5.0),
         ("Where is p? The mask makes our noise 1/p times larger, and she must have that noise too.", 80.0),
+        ("A root too many: compare variances, which go with the rate squared and with 1 over the batch.", 200**0.5),
     ],
-)
+)  # fmt: skip
 
 
 def groupings(seed, settings=GROUPS):
@@ -207,20 +204,19 @@ def coins(covariance, divided=True):
 
 
 SHARED_COINS = Code(
-    name="02.4",
-    title="weights that share a coin",
-    reference=every_toss,
-    cases=groupings,
+    name="02.4", title="weights that share a coin", reference=every_toss, cases=groupings,
     hidden=lambda seed: groupings(seed, MORE_GROUPS),
     observe=lambda function, *arguments: named(function(*arguments), ("mean", "covariance")),
-    tolerance=1e-4,  # a factor 1/p in float32 will do
-    dtypes=False,
+    tolerance=1e-4, dtypes=False,  # a factor 1/p in float32 will do
+    because="Off the diagonal a shared coin adds eta^2 (1 - p)/p (g1 g2 + Sigma12/B): pI alone does not show it.",
     mistakes=[
         ("Each of your weights has a coin of its own: what does `group` say?",
          coins(lambda n, gg, d, p, same: n + (1 - p) / p * (n.diag().diag() + d))),
         ("One coin decides over all your weights. Weights of different groups have different coins.",
          coins(lambda n, gg, d, p, same: (n + gg) / p - gg)),
         ("You divide all of the noise by p, as a smaller batch would. For two different coins, what is E[M1 M2]?",
+         coins(lambda n, gg, d, p, same: n / p + (1 - p) / p * gg * same)),
+        ("That is the smaller batch, and the coin on the diagonal only. What is E[M1 M2] for two coins, and for one?",
          coins(lambda n, gg, d, p, same: n / p + (1 - p) / p * d)),
         ("The gradient counts only on your diagonal. A shared coin switches both gradients on and off together.",
          coins(lambda n, gg, d, p, same: n * (1 + same * (1 / p - 1)) + (1 - p) / p * d)),
@@ -230,14 +226,18 @@ SHARED_COINS = Code(
          coins(lambda n, gg, d, p, same: ((n + gg) / p - gg) * same)),
         ("This is the update that is not divided by p: the mean is p times too small.",
          coins(lambda n, gg, d, p, same: (n + gg) * (1 + same * (1 / p - 1)) - gg, divided=False)),
+        ("Where is `batch`? `Sigma` is the covariance of one example's gradient: an average of B has less.",
+         lambda g, Sigma, B, *rest: every_toss(g, Sigma, 1, *rest)),
+        ("You give a shared coin 1/p^2, as if it always showed 1. It does so in a share p of the steps.",
+         coins(lambda n, gg, d, p, same: (n + gg) * (1 + same * (1 / p**2 - 1)) - gg)),
+        ("Off its diagonal you drop `Sigma`. Noise that two weights have in common moves both of them.",
+         coins(lambda n, gg, d, p, same: (n.diag().diag() + gg) * (1 + same * (1 / p - 1)) - gg)),
     ],
 )  # fmt: skip
 
 
 COVERED = Choice(
-    name="02.5",
-    title="which prediction comes true?",
-    right=1,
+    name="02.5", title="which prediction comes true?", right=1,
     because="Only a mean, a variance and independence were used: the noise may have any shape that has a variance.",
     wrong={
         0: "Adam divides by the size of what it sees, and the mask has made that larger. What did the ratio come to?",
@@ -245,6 +245,6 @@ COVERED = Choice(
         3: "That is the smaller batch. Under the mask two different coins rarely show 1 at once.",
         4: "Two moments do not fix the tails. What was the kurtosis of one weight's updates, and of a normal cloud?",
     },
-)
+)  # fmt: skip
 
 EXERCISES = [TWO_TERMS, BRACKET, TWIN, SHARED_COINS, COVERED]

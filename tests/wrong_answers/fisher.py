@@ -35,6 +35,44 @@ def one_big_batch(gradients, probabilities, labels, size):
     return {**scores, "per_batch": of_true_labels(gradients, labels).mean(0).square()}
 
 
+def likeliest(gradients, probabilities, labels, size):
+    scores = scores_of(gradients, probabilities, labels, size)
+    return {**scores, "expected": (of_true_labels(gradients, probabilities.argmax(dim=-1)) ** 2).mean(0)}
+
+
+def one_draw(gradients, probabilities, labels, size):
+    drawn = torch.distributions.Categorical(probs=probabilities).sample()
+    scores = scores_of(gradients, probabilities, labels, size)
+    return {**scores, "expected": (of_true_labels(gradients, drawn) ** 2).mean(0)}
+
+
+def times_its_chance(gradients, probabilities, labels, size):
+    chance = probabilities.gather(1, labels[:, None])
+    scores = scores_of(gradients, probabilities, labels, size)
+    return {**scores, "expected": (chance * of_true_labels(gradients, labels) ** 2).mean(0)}
+
+
+def names_exchanged(gradients, probabilities, labels, size):
+    scores = scores_of(gradients, probabilities, labels, size)
+    return {**scores, "per_batch": scores["per_example"], "per_example": scores["per_batch"]}
+
+
+def no_squares(gradients, probabilities, labels, size):
+    true = of_true_labels(gradients, labels)
+    expected = (probabilities[:, :, None] * gradients).sum(1).mean(0)
+    return {"per_example": true.mean(0), "per_batch": true.mean(0), "expected": expected}
+
+
+def batches_not_squared(gradients, probabilities, labels, size):
+    scores = scores_of(gradients, probabilities, labels, size)
+    return {**scores, "per_batch": of_true_labels(gradients, labels).view(-1, size, gradients.shape[2]).mean((0, 1))}
+
+
+def root(gradients, probabilities, labels, size):
+    scores = scores_of(gradients, probabilities, labels, size)
+    return {**scores, "per_example": scores["per_example"].sqrt()}
+
+
 def every_nth(gradients, probabilities, labels, size):
     scores, true = scores_of(gradients, probabilities, labels, size), of_true_labels(gradients, labels)
     step = len(true) // size
@@ -62,13 +100,13 @@ def no_expected(gradients, probabilities, labels, size):
 
 
 def sketch(model, batches):
-    """The article's loop with its names mended."""
-    model.eval()
+    """The article's loop with its names mended: five faults at once, and the first to mend is named."""
     squares = {name: 0 for name, _ in model.named_parameters()}
     for batch in batches:
         model.zero_grad()
         model(**batch).loss.backward()
         for name, param in model.named_parameters():
+            torch.nn.utils.clip_grad_norm_(param, 1.0)
             squares[name] = squares[name] + param.grad**2 / len(batches)
     return squares
 
@@ -141,6 +179,71 @@ def leaves_gradients(model, batches):
     return total
 
 
+def clipped(model, batches):
+    model.eval()
+    total = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
+    for x, y in examples_of(batches):
+        model.zero_grad()
+        model(x, y).loss.backward()
+        for name, p in model.named_parameters():
+            p.grad.mul_(min(1.0, 1 / (p.grad.norm().item() + 1e-6)))
+            total[name] += p.grad.square() / len(examples_of(batches))
+    model.zero_grad()
+    return total
+
+
+def not_squared(model, batches):
+    return {name: rows.mean(0) for name, rows in gradients_of(model.eval(), batches).items()}
+
+
+def mean_of_means(model, batches):
+    parts = [gradients_of(model.eval(), [batch]) for batch in batches]
+    return {name: torch.stack([part[name].square().mean(0) for part in parts]).mean(0) for name in parts[0]}
+
+
+def losses_divided(model, batches):
+    model.eval()
+    total, count = {name: torch.zeros_like(p) for name, p in model.named_parameters()}, 0
+    for batch in batches:
+        logits, n = model(**batch).logits, len(batch["labels"])
+        losses = torch.nn.functional.cross_entropy(logits, batch["labels"], reduction="none") / n
+        for loss in losses:
+            gradients = torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)
+            for name, gradient in zip(total, gradients, strict=True):
+                total[name] += gradient**2
+        count += n
+    return {name: value / count for name, value in total.items()}
+
+
+def by_objects(model, batches):
+    names = dict(model.named_parameters())
+    return {names[name]: rows.square().mean(0) for name, rows in gradients_of(model.eval(), batches).items()}
+
+
+def by_number(model, batches):
+    return {i: rows.square().mean(0) for i, rows in enumerate(gradients_of(model.eval(), batches).values())}
+
+
+def without_a_first_dimension(model, batches):
+    model.eval()
+    names, params = zip(*model.named_parameters(), strict=True)
+    rows = [
+        torch.autograd.grad(model(**{key: value[j] for key, value in batch.items()}).loss, params)
+        for batch in batches
+        for j in range(len(batch["labels"]))
+    ]
+    return {
+        name: torch.stack(of_all).square().mean(0) for name, of_all in zip(names, zip(*rows, strict=True), strict=True)
+    }
+
+
+def weights_changed(model, batches):
+    scores = {name: rows.square().mean(0) for name, rows in gradients_of(model.eval(), batches).items()}
+    for p in model.parameters():
+        p.data.mul_(0.9)
+    return scores
+
+
 def root_of_it(model, batches):
     return {name: (rows**2).mean(0).sqrt() for name, rows in gradients_of(model.eval(), batches).items()}
 
@@ -197,6 +300,31 @@ def cut_off(scores, p):
     return pieces(scores, flat.argsort(descending=True)[: int(p * len(flat))])
 
 
+def above_only(scores, p):
+    flat = flat_of(scores)
+    threshold = sorted(flat.tolist(), reverse=True)[round(p * len(flat)) - 1]
+    return {name: score > threshold for name, score in scores.items()}
+
+
+def half_up(scores, p):
+    flat = flat_of(scores)
+    return pieces(scores, flat.argsort(descending=True)[: int(p * len(flat) + 0.5)])
+
+
+def at_least_one(scores, p):
+    flat = flat_of(scores)
+    return pieces(scores, flat.topk(max(1, round(p * len(flat)))).indices)
+
+
+def from_the_end(scores, p):
+    flat = flat_of(scores)
+    return pieces(scores, flat.argsort()[-round(p * len(flat)) :])
+
+
+def numbered(scores, p):
+    return dict(enumerate(with_its_ties(scores, max(p, 0.02)).values()))
+
+
 def rounded_up(scores, p):
     flat = flat_of(scores)
     return pieces(scores, flat.argsort(descending=True)[: -int(-p * len(flat) // 1)])
@@ -224,15 +352,30 @@ WRONG = {
     "03.1": [
         (batch_of_squares, "square first and average then"),
         (batch_sums, "not their sum"),
-        (one_big_batch, "Per_batch differs in"),
+        (one_big_batch, "where is `size`?"),
+        (batches_not_squared, "the batches' gradients are not squared"),
+        (names_exchanged, "have changed places"),
+        (no_squares, "Nothing is squared"),
+        (likeliest, "likeliest label"),
+        (one_draw, "you drew one label"),
+        (times_its_chance, "The other labels are missing"),
+        (root, "`per_example` differs in"),
         (every_nth, "your batches hold other examples"),
         (mean_gradient_over_labels, "average over the labels before squaring"),
         (labels_alike, "all labels count alike"),
         (true_labels_again, "the empirical score"),
-        (no_expected, "per_batch, per_example where expected"),
+        (no_expected, "`per_batch`, `per_example` where `expected`"),
     ],
     "03.2": [
         (sketch, "opposite pulls cancel first"),
+        (clipped, "You clip before you square"),
+        (not_squared, "You square nothing"),
+        (mean_of_means, "in a short batch each example counts for more"),
+        (losses_divided, "by the size of its batch, and square that"),
+        (by_objects, "Your keys are the parameter objects"),
+        (by_number, "The list of names is '0, 1, 2', wanted 'head, layer_0, layer_1'"),
+        (without_a_first_dimension, "has a first dimension"),
+        (weights_changed, "A weight was changed: yes, wanted no"),
         (never_zeroed, "add up in `.grad`"),
         (zeroed_for_each_batch, "inside a batch"),
         (sizes_not_squares, "the size of the gradient"),
@@ -241,7 +384,7 @@ WRONG = {
         (with_dropout, "Which mode switches it off?"),
         (switched_dropout_on, "Dropout is on: yes, wanted no"),
         (leaves_gradients, "a first training step may add to them"),
-        (root_of_it, "Head differs in"),
+        (root_of_it, "`head` differs in"),
         (as_a_list, "is a list, where a dict"),
     ],
     "03.3": [
@@ -251,13 +394,18 @@ WRONG = {
         (lowest, "You take the lowest scores"),
         (drop_share, "a share of 1 - p"),
         (cut_off, "You cut off the decimals"),
+        (above_only, "`>` takes one too few"),
+        (half_up, "round(12.5) is 12"),
+        (at_least_one, "You take at least one entry"),
+        (from_the_end, "`[-0:]` is the whole list"),
+        (numbered, "The list of names is '0, 1, 2'"),
         (rounded_up, "The number of entries beyond round(p N) is 1, wanted 0"),
         (shuffled, "The sum of the chosen scores is"),
-        (zeros_and_ones, "Every mask is bool and has the shape of its scores: no"),
+        (zeros_and_ones, "The mask `norm` is 'float32 of shape (5,)', wanted 'bool of shape (5,)'"),
         (positions, "is a Tensor, where a dict"),
     ],
     "03.4": [
-        (0.129, "when nothing is known"),
+        (0.129, "chance if nothing is known"),
         (1 / 4, "the LayerNorms only"),
         (0.1, "the matrix alone"),
         (1, "not the same child"),

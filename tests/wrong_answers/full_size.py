@@ -105,6 +105,120 @@ def not_clipped(model, pieces, optimizer, scaler):
     return norm
 
 
+def one_big_graph(model, pieces, optimizer, scaler):
+    total = 0
+    for piece in pieces:
+        total = total + half(model, piece)
+    scaler.scale(total / len(pieces)).backward()
+    return end_of_step(model, optimizer, scaler)
+
+
+def collected(model, pieces, optimizer, scaler):
+    """As a learner would begin; what follows is given."""
+    for piece in pieces:
+        scaler.scale(half(model, piece) / len(pieces)).backward()
+    scaler.unscale_(optimizer)
+    return list(model.parameters())
+
+
+def infinities_wiped(model, pieces, optimizer, scaler):
+    for w in collected(model, pieces, optimizer, scaler):
+        w.grad = torch.nan_to_num(w.grad, nan=0.0, posinf=0.0, neginf=0.0)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    scaler.step(optimizer)
+    scaler.update()
+    optimizer.zero_grad()
+    return norm
+
+
+def infinities_capped(model, pieces, optimizer, scaler):
+    for w in collected(model, pieces, optimizer, scaler):
+        w.grad.clamp_(-1e4, 1e4).nan_to_num_()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    scaler.step(optimizer)
+    scaler.update()
+    optimizer.zero_grad()
+    return norm
+
+
+def other_sixteen_bits(model, pieces, optimizer, scaler):
+    for piece in pieces:
+        with torch.autocast("cpu"):
+            loss = model(**piece).loss
+        scaler.scale(loss / len(pieces)).backward()
+    return end_of_step(model, optimizer, scaler)
+
+
+def norm_too_late(model, pieces, optimizer, scaler):
+    weights = collected(model, pieces, optimizer, scaler)
+    torch.nn.utils.clip_grad_norm_(weights, 1.0)
+    norm = torch.stack([w.grad.norm() for w in weights]).norm()
+    scaler.step(optimizer)
+    scaler.update()
+    optimizer.zero_grad()
+    return norm
+
+
+def scale_for_ever(model, pieces, optimizer, scaler):
+    norm = torch.nn.utils.clip_grad_norm_(collected(model, pieces, optimizer, scaler), 1.0)
+    scaler.step(optimizer)
+    optimizer.zero_grad()
+    return norm
+
+
+def updated_before(model, pieces, optimizer, scaler):
+    norm = torch.nn.utils.clip_grad_norm_(collected(model, pieces, optimizer, scaler), 1.0)
+    scaler.update()
+    scaler.step(optimizer)
+    optimizer.zero_grad()
+    return norm
+
+
+def divided_by_hand(model, pieces, optimizer, scaler):
+    for piece in pieces:
+        scaler.scale(half(model, piece) / len(pieces)).backward()
+    for w in model.parameters():
+        w.grad.div_(scaler.get_scale())
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    scaler.step(optimizer)
+    scaler.update()
+    optimizer.zero_grad()
+    return norm
+
+
+def cleared_before_the_step(model, pieces, optimizer, scaler):
+    norm = torch.nn.utils.clip_grad_norm_(collected(model, pieces, optimizer, scaler), 1.0)
+    optimizer.zero_grad()
+    scaler.step(optimizer)
+    scaler.update()
+    return norm
+
+
+def cleared_at_once(model, pieces, optimizer, scaler):
+    for piece in pieces:
+        scaler.scale(half(model, piece) / len(pieces)).backward()
+        optimizer.zero_grad()
+    return end_of_step(model, optimizer, scaler)
+
+
+def clipped_last(model, pieces, optimizer, scaler):
+    weights = collected(model, pieces, optimizer, scaler)
+    scaler.step(optimizer)
+    norm = torch.nn.utils.clip_grad_norm_(weights, 1.0)
+    scaler.update()
+    optimizer.zero_grad()
+    return norm
+
+
+def without_a_scaler(model, pieces, optimizer, scaler):
+    for piece in pieces:
+        (half(model, piece) / len(pieces)).backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+    return norm
+
+
 def parts(weights, gradients, moments, child):
     return {"weights": weights, "gradients": gradients, "moments": moments, "child": child}
 
@@ -183,6 +297,31 @@ def by_the_calculator(model, in_scope, p):
     return ct.memory.training_bytes(n, "D", p, masked)
 
 
+def what_trains(model, in_scope, p):
+    inside, rest, _, entries, wide = count(model.named_parameters(), in_scope)
+    k = round(p * entries)
+    return parts(inside + rest, inside + rest, 2 * (k * wide + rest), k * (4 + 2 * wide))
+
+
+def a_long_index(model, in_scope, p):
+    inside, rest, whole, entries, wide = count(model.named_parameters(), in_scope)
+    k = round(p * entries)
+    return parts(whole, inside + rest, 2 * (k * wide + rest), k * (8 + 2 * wide))
+
+
+def wide_moments(model, in_scope, p):
+    inside, rest, whole, entries, wide = count(model.named_parameters(), in_scope)
+    k = round(p * entries)
+    outside = sum(w.numel() for n, w in model.named_parameters() if w.requires_grad and not in_scope(n))
+    return parts(whole, inside + rest, 8 * (k + outside), k * (4 + 2 * wide))
+
+
+def a_gradient_more(model, in_scope, p):
+    inside, rest, whole, entries, wide = count(model.named_parameters(), in_scope)
+    k = round(p * entries)
+    return parts(whole, inside + rest + k * wide, 2 * (k * wide + rest), k * (4 + 2 * wide))
+
+
 def the_sum(model, in_scope, p):
     inside, rest, whole, entries, wide = count(model.named_parameters(), in_scope)
     return whole + inside + 3 * rest + round(p * entries) * (4 + 4 * wide)
@@ -208,6 +347,17 @@ WRONG = {
         (unscaled_each_time, "unscale_() has already been called"),
         (all_at_once, "more than one piece does not fit"),
         (not_clipped, "longer than clipping allows"),
+        (one_big_graph, "When may a piece's graph go?"),
+        (infinities_wiped, "yours is finite"),
+        (infinities_capped, "The first norm is 'finite', wanted 'not finite'"),
+        (other_sixteen_bits, "The products are in bfloat16"),
+        (norm_too_late, "the norm after clipping"),
+        (scale_for_ever, "ends with `scaler.update()`, a skipped one too: no"),
+        (divided_by_hand, "divided by the scale twice"),
+        (cleared_before_the_step, "what did the step find?"),
+        (cleared_at_once, "nothing to look at"),
+        (clipped_last, "The step came before the clipping"),
+        (without_a_scaler, "The scaler was not used"),
     ],
     "06.3": [
         (tied_twice, "A tied tensor has two names"),
@@ -218,7 +368,11 @@ WRONG = {
         (moments_of_all, "F's moments"),
         (like_momentum, "a mean and a mean square"),
         (index_and_copy, "missing in the child"),
-        (a_mask_for_a_child, "Child is"),
+        (a_mask_for_a_child, "`child` is"),
+        (what_trains, "Frozen weights lie in memory"),
+        (a_long_index, "The index is int32"),
+        (wide_moments, "their tensor's type"),
+        (a_gradient_more, "is in `child` already"),
         (by_the_calculator, "times what was wanted"),
         (the_sum, "other parts"),
     ],
@@ -234,7 +388,7 @@ WRONG = {
     ],
     "06.5": [
         ("A", "no finding without its interval"),
-        ("B", "no interval was even drawn"),
+        ("B", "No interval was even drawn"),
         ("D", "how little five pairs see"),
         ("E", "How wide are these?"),
         ("c", "none of the choices"),

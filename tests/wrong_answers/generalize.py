@@ -67,6 +67,24 @@ def every_seed(home, away, arm, baseline):
     return with_error([away[arm][s] - away[baseline][s] - home[arm][s] + home[baseline][s] for s in home["vanilla"]])
 
 
+def half_a_t_interval(home, away, arm, baseline):
+    from scipy import stats
+
+    values = extras(home, away, arm, baseline)
+    mean, error = with_error(values)
+    return mean, stats.t(len(values) - 1).ppf(0.975) * error
+
+
+def error_first(home, away, arm, baseline):
+    mean, error = with_error(extras(home, away, arm, baseline))
+    return error, mean
+
+
+def unpaired(home, away, arm, baseline):
+    a, b, c, d = (with_error(list(row.values())) for row in (away[arm], away[baseline], home[arm], home[baseline]))
+    return (a[0] - b[0]) - (c[0] - d[0]), math.sqrt(a[1] ** 2 + b[1] ** 2 + c[1] ** 2 + d[1] ** 2)
+
+
 def only_mean(home, away, arm, baseline):
     return extras(home, away, arm, baseline).mean()
 
@@ -124,12 +142,30 @@ def largest_of_all(loss, w, start, steps):
 
 
 def whole_hessian(loss, w, start, steps):
-    hessian = torch.autograd.functional.hessian(loss, w)
+    hessian = torch.autograd.functional.hessian(loss, w, vectorize=True)  # a single backward pass, batched
     v = start
     for _ in range(steps):
         v = hessian @ v
         v = v / v.norm()
     return v @ hessian @ v
+
+
+def first_entries(loss, w, start, steps):
+    v = start
+    for _ in range(steps):
+        v = v / v.norm()
+        product = times(loss, w, v)
+        found, v = product[0] / v[0], product
+    return found
+
+
+def ten_times_as_many(loss, w, start, steps):
+    v = start
+    for _ in range(10 * steps):
+        v = v / v.norm()
+        product = times(loss, w, v)
+        found, v = v @ product, product
+    return found
 
 
 def no_graph(loss, w, start, steps):
@@ -181,6 +217,18 @@ def outside_the_graph(weight, parent, kept, p):
     return parent + kept * (weight.data - parent) / p
 
 
+def each_by_its_share(weight, parent, kept, p):
+    return kept * weight / p + (1 - kept) * parent / (1 - p)
+
+
+def swapped_where_kept(weight, parent, kept, p):
+    return weight + kept * (parent - weight) / p
+
+
+def shifted(weight, parent, kept, p):
+    return torch.where(kept == 1, weight, parent) + (1 - p) * (weight - parent)
+
+
 def mean_only(weight, parent, kept, p):
     return weight * 1.0
 
@@ -196,6 +244,8 @@ WRONG = {
         (80, "less than half of that"),
         (42, "as a share of 19"),
         (33.7, "scaled four in five down"),
+        (35, "the t distribution has wider tails"),
+        (19, "what becomes of 8 points"),
         (5, "no gain at all"),
         (0.23, "Did you give a share?"),
         (50, "must be narrow, too"),
@@ -211,16 +261,19 @@ WRONG = {
     ],
     "07.3": [
         (home_minus_away, "The other way round"),
-        (only_away, "how much was there at home?"),
-        (no_baseline, "The baseline leaves home, too"),
+        (only_away, "And the gain at home?"),
+        (no_baseline, "take the baseline off"),
         (in_table_order, "pair runs by place"),
         (errors_added, "two gains as independent"),
-        (no_root, "Their mean is surer"),
+        (no_root, "the root of their number"),
         (numpys_std, "a whole population's"),
         (always_vanilla, "whatever the baseline is"),
         (half_an_interval, "is 1.96 times what was wanted"),
         (every_seed, "KeyError: 1"),
         (only_mean, "other parts: one value"),
+        (half_a_t_interval, "the standard error was wanted"),
+        (error_first, "(mean, error), in this order"),
+        (unpaired, "four rows as independent"),
     ],
     "07.4": [
         (length_of_product, "has no sign"),
@@ -231,6 +284,8 @@ WRONG = {
         (no_steps, "the curvature along the start"),
         (largest_of_all, "largest in size was wanted"),
         (whole_hessian, "you write the whole Hessian down"),
+        (first_entries, "entry by entry"),
+        (ten_times_as_many, "More backward passes than `steps` asks for: yes"),
         (no_graph, "does not require grad"),
         (the_vector, "has shape (5,), wanted ()"),
         (hessian_at_start, "The eigenvalue is"),
@@ -242,6 +297,9 @@ WRONG = {
         (dropout, "that is dropout"),
         (kept_the_wrong_ones, "keep where `kept` is 0"),
         (share_dropped, "divide by 1 - p"),
+        (each_by_its_share, "Its mean is weight + parent"),
+        (swapped_where_kept, "picks the tuned weight, not the parent's"),
+        (shifted, "it is not the parent's entry"),
         (outside_the_graph, "no gradient comes back"),
         (mean_only, "The mixed weight differs in"),
         (into_the_parent, "writes into its argument `parent`"),

@@ -104,6 +104,57 @@ def coins_by_row(optimizer, p, generator):
     optimizer.register_step_pre_hook(hook)
 
 
+def coins_by_column(optimizer, p, generator):
+    def hook(optimizer, args, kwargs):
+        for w in parameters_of(optimizer):
+            if w.grad is not None:
+                w.grad *= (torch.rand(w.shape[1:], generator=generator) < p) / p
+
+    optimizer.register_step_pre_hook(hook)
+
+
+def one_coin_a_tensor(optimizer, p, generator):
+    def hook(optimizer, args, kwargs):
+        for w in parameters_of(optimizer):
+            if w.grad is not None:
+                w.grad *= (torch.rand(1, generator=generator) < p) / p
+
+    optimizer.register_step_pre_hook(hook)
+
+
+def reseeded_for_each(optimizer, p, generator):
+    """One seed a step, and every parameter begins with it."""
+    steps = []
+
+    def hook(optimizer, args, kwargs):
+        steps.append(1)
+        for w in parameters_of(optimizer):
+            fresh = torch.Generator().manual_seed(len(steps))
+            if w.grad is not None:
+                w.grad *= (torch.rand(w.shape, generator=fresh) < p) / p
+
+    optimizer.register_step_pre_hook(hook)
+
+
+def exactly_so_many(optimizer, p, generator):
+    def hook(optimizer, args, kwargs):
+        for w in parameters_of(optimizer):
+            if w.grad is not None:
+                order = torch.randperm(w.numel(), generator=generator).view(w.shape)
+                w.grad *= (order < round(p * w.numel())) / p
+
+    optimizer.register_step_pre_hook(hook)
+
+
+def divided_twice(optimizer, p, generator):
+    def hook(optimizer, args, kwargs):
+        for w in parameters_of(optimizer):
+            if w.grad is not None:
+                w.grad *= (torch.rand(w.shape, generator=generator) < p) / p**2
+
+    optimizer.register_step_pre_hook(hook)
+
+
 def two_arguments(optimizer, p, generator):
     optimizer.register_step_pre_hook(lambda optimizer: None)
 
@@ -165,6 +216,13 @@ def one_rate_for_all(optimizer, p):
         group["lr"] = rate if is_plain(optimizer) else rate * p**0.5
 
 
+def without_decay(optimizer, p):
+    """The right rates, and no decay."""
+    for group in optimizer.param_groups:
+        group["weight_decay"] = 0.0
+        group["lr"] *= 1 if is_plain(optimizer) else p**0.5
+
+
 def no_copy(model, masks, train):
     before = model.state_dict()
     train(model)
@@ -217,6 +275,65 @@ def tensors_that_moved(model, masks, train):
     return {name: int((before[name] != model.state_dict()[name])[~masks[name]].any()) for name in masks}
 
 
+def by_place(model, masks, train):
+    before = [w.detach().clone() for w in model.parameters()]
+    train(model)
+    return {
+        name: int(((w != old) & ~mask).sum())
+        for (name, mask), old, w in zip(masks.items(), before, model.parameters(), strict=False)
+    }
+
+
+def trained_a_copy(model, masks, train):
+    tuned = copy.deepcopy(model)
+    train(tuned)
+    old, new = model.state_dict(), tuned.state_dict()
+    return {name: int((old[name] != new[name])[~mask].sum()) for name, mask in masks.items()}
+
+
+def copy_forgotten(model, masks, train):
+    before = copy.deepcopy(model.state_dict())
+    train(copy.deepcopy(model))
+    return {name: int((before[name] != model.state_dict()[name])[~mask].sum()) for name, mask in masks.items()}
+
+
+def in_float32(model, masks, train):
+    before = {name: w.detach().clone().float() for name, w in model.named_parameters()}
+    train(model)
+    return {name: int((before[name] != model.get_parameter(name).float())[~masks[name]].sum()) for name in masks}
+
+
+def share_of_frozen(model, masks, train):
+    before = copy.deepcopy(model.state_dict())
+    train(model)
+    return {
+        name: (before[name] != model.state_dict()[name])[~mask].double().mean().item() for name, mask in masks.items()
+    }
+
+
+def share_of_all(model, masks, train):
+    before = copy.deepcopy(model)
+    train(model)
+    return {
+        name: float(((before.get_parameter(name) != model.get_parameter(name)) & ~mask).float().mean())
+        for name, mask in masks.items()
+    }
+
+
+def one_name_missing(model, masks, train):
+    before = copy.deepcopy(model.state_dict())
+    train(model)
+    moved = {name: int((before[name] != model.state_dict()[name])[~mask].sum()) for name, mask in masks.items()}
+    return {name: count for name, count in moved.items() if count}
+
+
+def every_name(model, masks, train):
+    before = copy.deepcopy(model.state_dict())
+    train(model)
+    nothing = torch.tensor(True)
+    return {name: int(((before[name] != w) & ~masks.get(name, nothing)).sum()) for name, w in model.named_parameters()}
+
+
 def one_sum(model, masks, train):
     before = copy.deepcopy(model.state_dict())
     train(model)
@@ -241,15 +358,20 @@ WRONG = {
     "04.1": [
         (never_hooked, "Is your mask hooked on"),
         (after_the_step, "read the whole gradient, and remembers it"),
-        (no_division, "did you divide by p_F?"),
+        (no_division, "did you divide by p?"),
         (drop_rate, "p is the share that stays"),
         (first_group, "second group of parameters"),
-        (masks_drawn_once, "that is a fixed child"),
+        (masks_drawn_once, "Two steps share a mask (that is a fixed child"),
         (tensor_hooks, "an entry meets two masks"),
         (all_have_gradients, "took no part in the loss"),
         (right_now, "You mask now, once"),
-        (global_coins, "The global random state is used"),
-        (coins_by_row, "Whole rows share a coin"),
+        (global_coins, "Draw from `generator`"),
+        (coins_by_row, "One coin decides a whole row: yes"),
+        (coins_by_column, "One coin decides a whole column: yes"),
+        (one_coin_a_tensor, "One coin decides a whole tensor: yes"),
+        (reseeded_for_each, "Two parameters share their coins (draw on, do not reseed): yes"),
+        (exactly_so_many, "As many pass at every step (toss a coin for each entry): yes"),
+        (divided_twice, "The factor on what passes is 3.33 times what was wanted"),
         (two_arguments, "TypeError"),
     ],
     "04.2": [
@@ -262,17 +384,26 @@ WRONG = {
         (only_names_with_adam, "Adam and AdamW are right"),
         (one_group, "The second group keeps its old rate"),
         (root_of_the_dropped, "the share that is dropped"),
-        (one_rate_for_all, "group 1"),
+        (one_rate_for_all, "Each group keeps its own"),
+        (without_decay, "More than the rate was changed: yes"),
     ],
     "04.3": [
         (no_copy, "must be a copy"),
         (close_enough, "means equal, not close"),
         (whole_parameters, "entries that train, too"),
         (those_that_train, "True in the mask trains"),
-        (old_tensors, "Ask the model for them again"),
+        (old_tensors, "Ask the model again, by name"),
         (never_run, "Train ran once: no, wanted yes"),
-        (unmasked_too, "KeyError: '1.bias'"),
-        (tensors_that_moved, "times what was wanted"),
+        (unmasked_too, "Not every parameter has a mask"),
+        (tensors_that_moved, "Whether any moved is not how many"),
+        (by_place, "You pair by place"),
+        (trained_a_copy, "masks keyed by objects find nothing"),
+        (copy_forgotten, "You trained a copy and look at `model`"),
+        (in_float32, "A tiny decay escapes you"),
+        (share_of_frozen, "A share of the frozen ones"),
+        (share_of_all, "A share of all entries"),
+        (one_name_missing, "is missing: return 0, too"),
+        (every_name, "has no mask: leave it out"),
         (one_sum, "wanted a dictionary {name: number}, got int"),
         (forgot_return, "returned None"),
         (all_or_nothing, "script trains another child"),

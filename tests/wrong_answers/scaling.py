@@ -1,7 +1,10 @@
 """Wrong answers to the exercises of notebook 09."""
 
 import hashlib
+import math
+import zlib
 
+import numpy as np
 import torch
 
 
@@ -27,8 +30,70 @@ def summed(seed, step, name, index, p):
     return torch.rand((), generator=torch.Generator().manual_seed(number)).item() < p
 
 
-def xored(seed, step, name, index, p):
+def number(part):
+    return int.from_bytes(hashlib.blake2b(repr(part).encode(), digest_size=8).digest(), "little")
+
+
+def digests_xored(seed, step, name, index, p):
+    mixed = number(name) ^ number(("seed", seed)) ^ number(("step", step)) ^ number(("index", index))
+    return mixed < 2**64 * p
+
+
+def every_other(seed, step, name, index, p):
+    return number((seed, step, name, index // 2)) < 2**64 * p
+
+
+def a_byte_of_the_index(seed, step, name, index, p):
+    return number((seed, step, name, index % 256)) < 2**64 * p
+
+
+def a_digit_of_the_step(seed, step, name, index, p):
+    return number((seed, step % 10, name, index)) < 2**64 * p
+
+
+def tenths(seed, step, name, index, p):
+    return number((seed, step, name, index)) % 10 < 10 * p
+
+
+def length_of_the_name(seed, step, name, index, p):
+    return number((seed, step, len(name), index)) < 2**64 * p
+
+
+def one_seed_xored(seed, step, name, index, p):
+    return number(f"{name}{step}{index}") ^ number(seed) < 2**64 * p
+
+
+def by_crc(seed, step, name, index, p):
+    return zlib.crc32(f"{seed}|{step}|{name}|{index}".encode()) < 2**32 * p
+
+
+def turned(seed, step, name, index, p):
+    return (number((seed, name, index)) / 2**64 + 0.618 * step) % 1 < p
+
+
+def hundreds(seed, step, name, index, p):
+    return uniform(f"{name}|{1000 * seed + 100 * step + index}") < p
+
+
+def millions(seed, step, name, index, p):
+    return uniform(f"{name}|{10**8 * seed + 10**6 * step + index}") < p
+
+
+def a_thousand_steps(seed, step, name, index, p):
+    return uniform(f"{1000 * seed + step}|{name}|{index}") < p
+
+
+def numpys_state(seed, step, name, index, p):
+    np.random.seed(number((seed, step, name, index)) % 2**32)
+    return bool(np.random.rand() < p)
+
+
+def neighbours_swapped(seed, step, name, index, p):
     return uniform(f"{name} {seed} {index ^ step}") < p
+
+
+def a_thousand_entries(seed, step, name, index, p):
+    return uniform(f"{name} {seed} {step} {index % 1000}") < p
 
 
 def run_together(seed, step, name, index, p):
@@ -115,13 +180,55 @@ def what_d_holds(model, scope, p):
     return k * (4 + 4 * b)
 
 
+def saved(n, k, b):
+    return 2 * b * (n - k) - k * (4 + 2 * b)
+
+
 def rounded_for_each_tensor(model, scope, p):
-    saved = 0
+    total = 0
     for name, w in model.named_parameters():
         if scope(name):
-            k = round(p * w.numel())
-            saved += 2 * w.element_size() * (w.numel() - k) - k * (4 + 2 * w.element_size())
-    return saved
+            total += saved(w.numel(), round(p * w.numel()), w.element_size())
+    return total
+
+
+def cut_off(model, scope, p):
+    n, _, b = scope_sizes(model, scope, p)
+    return saved(n, math.floor(p * n), b)
+
+
+def not_rounded(model, scope, p):
+    n, _, b = scope_sizes(model, scope, p)
+    return saved(n, p * n, b)
+
+
+def int64_indices(model, scope, p):
+    n, k, b = scope_sizes(model, scope, p)
+    return 2 * b * n - (8 + 4 * b) * k
+
+
+def lean(model, scope, p):
+    n, k, b = scope_sizes(model, scope, p)
+    return 3 * b * n - (4 + 4 * b) * k
+
+
+def gradients_too(model, scope, p):
+    n, k, b = scope_sizes(model, scope, p)
+    return 3 * b * (n - k) - (4 + 2 * b) * k
+
+
+def all_outside_frozen(model, scope, p):
+    _, k, b = scope_sizes(model, scope, p)
+    every = sum(w.numel() for w in model.parameters())
+    return 2 * b * every - (4 + 4 * b) * k
+
+
+def never_negative(model, scope, p):
+    return max(0, saved(*scope_sizes(model, scope, p)))
+
+
+def turned_round(model, scope, p):
+    return -saved(*scope_sizes(model, scope, p))
 
 
 def pairs(parent, tuned):
@@ -184,11 +291,62 @@ def tied_twice(parent, tuned):
 
 
 def float_values(parent, tuned):
+    return {name: (where, values.float()) for name, (where, values) in sparse(parent, tuned).items()}
+
+
+def sparse(parent, tuned):
+    """Right."""
     delta = {}
-    for name, old, new in pairs(parent.float(), tuned.float()):
+    for name, old, new in pairs(parent, tuned):
         where = torch.where(old != new)[0]
         if where.numel():
             delta[name] = (where.int(), new[where])
+    return delta
+
+
+def made_float(parent, tuned):
+    return sparse(parent.float(), tuned.float())
+
+
+def emptied(parent, tuned):
+    delta = sparse(parent, tuned)
+    with torch.no_grad():
+        for w in tuned.parameters():
+            w.zero_()
+    return {name: (where, values.clone()) for name, (where, values) in delta.items()}
+
+
+def tiny_tolerance(parent, tuned):
+    delta = {}
+    for name, old, new in pairs(parent, tuned):
+        where = torch.where((new - old).abs() > 1e-10)[0]
+        if where.numel():
+            delta[name] = (where.int(), new[where])
+    return delta
+
+
+def squeezed(parent, tuned):
+    delta = {}
+    for name, old, new in pairs(parent, tuned):
+        where = (old != new).nonzero().squeeze()
+        if where.numel():
+            delta[name] = (where.int(), new[where])
+    return delta
+
+
+def last_first(parent, tuned):
+    return {name: (where.flip(0), values.flip(0)) for name, (where, values) in sparse(parent, tuned).items()}
+
+
+def as_memory_has_it(parent, tuned):
+    def listed(w):
+        return w.detach().t() if not w.is_contiguous() else w.detach()
+
+    after, delta = dict(tuned.named_parameters()), {}
+    for name, old in parent.named_parameters():
+        where = torch.where((listed(old) != listed(after[name])).flatten())[0]
+        if where.numel():
+            delta[name] = (where.int(), listed(after[name]).flatten()[where])
     return delta
 
 
@@ -214,6 +372,20 @@ def a_mask(parent, tuned):
     return {name: (old != new, new[old != new]) for name, old, new in pairs(parent, tuned) if not torch.equal(old, new)}
 
 
+# Their reports repeat words of those below; tests/test_coins.py tries them.
+MORE_COINS = [
+    (one_seed_xored, "Steps, seeds or names are correlated"),
+    (turned, "Steps, seeds or names are correlated"),
+    (by_crc, "as in CRC"),
+    (hundreds, "a step later is some entries further"),
+    (millions, "a step later is some entries further"),
+    (a_thousand_steps, "a step later is some entries further"),
+    (neighbours_swapped, "a step later is some entries further"),
+    (a_thousand_entries, "Entries further on have the same coins again"),
+    (length_of_the_name, "Another name gives the same coins: yes"),
+    (numpys_state, "You seed the whole program anew"),
+]
+
 WRONG = {
     "09.1": [
         (2, "waits once, for nothing"),
@@ -226,8 +398,12 @@ WRONG = {
         (salted_hash, "Python salts `hash`"),
         (global_coin, "from the global random state"),
         (seeded_globally, "You seed the whole program anew"),
-        (summed, "one step later is the same as one entry further"),
-        (xored, "Another step gives the same coins, moved along: yes, wanted no"),
+        (summed, "a step later is some entries further"),
+        (digests_xored, "Steps, seeds or names are correlated"),
+        (every_other, "Entries near one another are related"),
+        (a_byte_of_the_index, "Entries further on have the same coins again"),
+        (a_digit_of_the_step, "Another step, ten later, gives the same coins: yes"),
+        (tenths, "Tenths are too coarse"),
         (run_together, "Keep the parts apart"),
         (signed_bits, "Signed integers"),
         (dropped_share, "You keep a share of 1 - p"),
@@ -246,7 +422,15 @@ WRONG = {
         (all_of_the_network, "nothing is saved there"),
         (tied_counted_twice, "one pair of moments"),
         (what_d_holds, "times what was wanted"),
-        (rounded_for_each_tensor, "Your result is"),
+        (rounded_for_each_tensor, "You round in each tensor"),
+        (cut_off, "You cut p * N off"),
+        (not_rounded, "Entries are whole"),
+        (int64_indices, "Your indices take 8 bytes"),
+        (lean, "That is lean D"),
+        (gradients_too, "only lean D drops some"),
+        (all_outside_frozen, "Outside the scope the moments stay"),
+        (never_negative, "The answer may be negative"),
+        (turned_round, "minus what D holds"),
     ],
     "09.4": [
         (differences, "You keep differences"),
@@ -259,7 +443,13 @@ WRONG = {
         (float_values, "in the network's own dtype"),
         (rows_and_columns, "has shape"),
         (flat_by_view, "view size is not compatible"),
-        (a_mask, "has shape (5,), wanted (2,)"),
+        (a_mask, "has shape (25,), wanted"),
+        (tiny_tolerance, "From 1e-30 to 2e-30"),
+        (squeezed, "has shape (), wanted (1,)"),
+        (last_first, "should ascend"),
+        (as_memory_has_it, "in the tensor's own order"),
+        (made_float, "writes into its argument `parent`"),
+        (emptied, "writes into its argument `tuned`"),
     ],
     "09.5": [
         (1, "what data parallel is for. Their"),

@@ -65,6 +65,18 @@ def uphill(examples, batch, p, rate):
     return {"mean": rate * gradient, "noise": noise, "coin": (1 / p - 1) * (rate * gradient) ** 2}
 
 
+def average_square(examples, batch, p, rate):
+    gradient = examples.mean(dim=0)
+    noise = rate**2 * ((examples - gradient) ** 2).mean(dim=0) / p / batch
+    return {"mean": -rate * gradient, "noise": noise, "coin": rate**2 * (1 / p - 1) * (examples**2).mean(dim=0)}
+
+
+def exchanged(examples, batch, p, rate):
+    gradient = examples.mean(dim=0)
+    noise = rate**2 * ((examples - gradient) ** 2).mean(dim=0) / p / batch
+    return {"mean": -rate * gradient, "noise": (1 / p - 1) * (rate * gradient) ** 2, "coin": noise}
+
+
 def second_term_forgotten(examples, batch, p, rate):
     gradient = examples.mean(dim=0)
     noise = rate**2 * ((examples - gradient) ** 2).mean(dim=0) / p / batch
@@ -146,6 +158,29 @@ def smaller_batch(gradient, Sigma, batch, p, rate, group):
     return -rate * gradient, rate**2 * (Sigma / (p * batch) + (1 - p) / p * torch.diag(gradient) ** 2)
 
 
+def smaller_batch_with_groups(gradient, Sigma, batch, p, rate, group):
+    shared = torch.where(group[:, None] == group[None, :], gradient[:, None] * gradient[None, :], 0.0)
+    return -rate * gradient, rate**2 * (Sigma / (p * batch) + (1 - p) / p * shared)
+
+
+def one_example_noise(gradient, Sigma, batch, p, rate, group):
+    outer = gradient[:, None] * gradient[None, :]
+    factor = torch.where(group[:, None] == group[None, :], 1 / p, 1.0)
+    return -rate * gradient, rate**2 * (factor * (Sigma + outer) - outer)
+
+
+def always_one(gradient, Sigma, batch, p, rate, group):
+    outer = gradient[:, None] * gradient[None, :]
+    factor = torch.where(group[:, None] == group[None, :], 1 / p**2, 1.0)
+    return -rate * gradient, rate**2 * (factor * (Sigma / batch + outer) - outer)
+
+
+def variances_only(gradient, Sigma, batch, p, rate, group):
+    outer = gradient[:, None] * gradient[None, :]
+    factor = torch.where(group[:, None] == group[None, :], 1 / p, 1.0)
+    return -rate * gradient, rate**2 * (factor * (torch.diag(torch.diag(Sigma)) / batch + outer) - outer)
+
+
 def gradient_on_the_diagonal(gradient, Sigma, batch, p, rate, group):
     noise = Sigma / batch
     noise = torch.where(group[:, None] == group[None, :], noise / p, noise)
@@ -191,9 +226,11 @@ WRONG = {
         (share_dropped, "coin term has lost a p"),
         (sample_variance, "You divide by N - 1"),
         (coin_after_batch, "split it otherwise"),
-        (p_above, "Noise is 0.0625 times what was wanted, everywhere"),
-        (uphill, "Mean is -1 times what was wanted, everywhere"),
-        (second_term_forgotten, "mean, noise where mean, noise, coin was wanted"),
+        (average_square, "the square of their average"),
+        (exchanged, "have changed places"),
+        (p_above, "`noise` is 0.0625 times what was wanted, everywhere"),
+        (uphill, "`mean` is -1 times what was wanted, everywhere"),
+        (second_term_forgotten, "`mean`, `noise` where `mean`, `noise`, `coin` was wanted"),
     ],
     "02.2": [
         (textbook, "Your width is a normal cloud's"),
@@ -212,19 +249,24 @@ WRONG = {
         (40, "two shake twice"),
         (5, "The wrong way"),
         (80, "Where is p?"),
+        (14.1, "A root too many"),
         (160, "160.0 is too high"),
         ("2 p B", "wanted a number"),
     ],
     "02.4": [
         (own_coins, "what does `group` say?"),
         (one_coin, "One coin decides over all"),
-        (smaller_batch, "as a smaller batch would"),
+        (smaller_batch, "the coin on the diagonal only"),
+        (smaller_batch_with_groups, "as a smaller batch would"),
+        (one_example_noise, "Where is `batch`?"),
+        (always_one, "as if it always showed 1"),
+        (variances_only, "Off its diagonal you drop"),
         (gradient_on_the_diagonal, "both gradients on and off together"),
         (mean_product, "That is the mean product"),
         (nothing_between, "Between groups your covariance is 0"),
         (not_divided, "not divided by p"),
-        (neighbours_only, "Covariance differs in"),
-        (divided_mean, "Mean is 4 times what was wanted, everywhere"),
+        (neighbours_only, "`covariance` differs in"),
+        (divided_mean, "`mean` is 4 times what was wanted, everywhere"),
     ],
     "02.5": [
         (0, "What did the ratio come to?"),
