@@ -1,14 +1,12 @@
 """The exercises of notebook 06: a bfloat16 weight, a step in pieces, D's bytes, what changed, a study read."""
 
-from types import SimpleNamespace
-
 import torch
 
 from .. import memory
 from ..child import Child
 from ..fisher import encoder_scope
-from ..masks import BernoulliMask
 from .exercise import Code
+from .pieces import batches_in_pieces, by_hand, step_with, what_two_updates_did
 from .quiz import Choice, Number
 
 
@@ -32,93 +30,6 @@ STUCK = Number(
 )  # fmt: skip
 
 
-class Regression(torch.nn.Sequential):
-    """Called as the networks of transformers are; `seen` is the type of its last product."""
-
-    def forward(self, inputs, labels):
-        if len(inputs) > 4:
-            raise MemoryError("more than one piece does not fit")
-        outputs = super().forward(inputs)
-        self.seen = outputs.dtype
-        return SimpleNamespace(loss=torch.nn.functional.mse_loss(outputs.float(), labels))
-
-
-def batches_in_pieces(seed, settings=((2, 0.5, 0), (4, 0.3, 0), (3, 0.4, 1e5)), tied=False):
-    """A network, two batches in pieces, p. In the third case one label of the first batch makes float16 overflow."""
-    for place, (n, p, outlier) in enumerate(settings):
-        with torch.random.fork_rng([]):
-            torch.manual_seed(1000 * place + seed)
-            model = Regression(torch.nn.Linear(6, 6), torch.nn.Tanh(), torch.nn.Linear(6, 6))
-            model[2].weight = model[0].weight if tied else model[2].weight
-            pieces = [{"inputs": torch.randn(4, 6), "labels": 3 + 4 * torch.randn(4, 6)} for _ in range(2 * n)]
-        pieces[0]["labels"][0, 0] += outlier
-        label = f"{n} pieces, p = {p}" + ", tied weights" * tied + ", an infinite gradient first" * bool(outlier)
-        yield label, (model, [pieces[:n], pieces[n:]], p)
-
-
-def what_two_updates_did(scaled_step, model, batches, p):
-    optimizer, mask = torch.optim.SGD(model.parameters(), lr=1.0), BernoulliMask(p, seed=0)
-    mask.attach(optimizer, model)
-    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-    norms = [scaled_step(model, pieces, optimizer, scaler) for pieces in batches]
-    return None if None in norms else {
-        "products in 16 bits": getattr(model, "seen", None) == torch.float16,
-        "masks used up": mask.step,
-        "loss scale": scaler.get_scale(),
-        "norms": torch.tensor([float(norm) for norm in norms]),
-        "weights": torch.nn.utils.parameters_to_vector(model.parameters()).detach(),
-    }  # fmt: skip
-
-
-def by_hand(model, pieces, optimizer, scaler):
-    """The scaler's part in plain arithmetic: look for infinities, then step or halve the scale."""
-    weights, scale = list(model.parameters()), scaler.get_scale()
-    total = [torch.zeros_like(weight) for weight in weights]
-    for piece in pieces:
-        with torch.autocast("cpu", torch.float16):
-            loss = scaler.scale(model(**piece).loss)
-        for so_far, gradient in zip(total, torch.autograd.grad(loss, weights), strict=True):
-            so_far += gradient / scale / len(pieces)
-    norm = sum(gradient.square().sum() for gradient in total).sqrt()
-    if not norm.isfinite():
-        scaler.update(scale / 2)
-        return norm.item()
-    for weight, gradient in zip(weights, total, strict=True):
-        weight.grad = gradient / norm.clamp(min=1)
-    optimizer.step()
-    optimizer.zero_grad()
-    return norm.item()
-
-
-def step_with(fault):
-    """A step in pieces with the fault that is named."""
-
-    def finish(model, optimizer, scaler):
-        if fault != "early":
-            scaler.unscale_(optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1e9 if fault == "long" else 1.0)
-        if fault == "unguarded":
-            optimizer.step()
-        else:
-            scaler.step(optimizer)
-        scaler.update()
-        if fault != "piled up":
-            optimizer.zero_grad()
-        return norm.item()
-
-    def scaled_step(model, pieces, optimizer, scaler):
-        for piece in pieces:
-            if fault == "last piece":
-                optimizer.zero_grad()
-            with torch.autocast("cpu", torch.float16, enabled=fault != "float32"):
-                loss = model(**piece).loss
-            scaler.scale(loss if fault in ("sum", "each piece") else loss / len(pieces)).backward()
-            norm = finish(model, optimizer, scaler) if fault == "each piece" else None
-        return finish(model, optimizer, scaler) if norm is None else norm
-
-    return scaled_step
-
-
 STEP = Code(
     name="06.2", title="one step, in pieces", reference=by_hand, cases=batches_in_pieces, observe=what_two_updates_did,
     hidden=lambda seed: batches_in_pieces(seed, ((3, 0.6, 0), (2, 0.3, 1e5)), tied=True),
@@ -132,6 +43,17 @@ STEP = Code(
         ("Only the last piece counts: the gradients of those before it were thrown away.", step_with("last piece")),
         ("The second step still has the first one's gradients in it.", step_with("piled up")),
         ("The products are computed in float32: what does autocast have to enclose?", step_with("float32")),
+        ("The products are in bfloat16: a CPU's autocast takes that unless it is told.", step_with("bfloat16")),
+        ("All pieces' activations are held at once. When may a piece's graph go?", step_with("held")),
+        ("The mean gradient is infinite there, and so is its norm; yours is finite.", step_with("hidden")),
+        ("That is the norm after clipping; `clip_grad_norm_` returns the one before.", step_with("after")),
+        ("The gradients were divided by the scale twice. `scaler.step` does it, too, unless it was done.",
+         step_with("twice")),
+        ("The weights did not move: what did the step find?", step_with("cleared early")),
+        ("The scaler had nothing to look at. It wants a scaled loss, and gradients that are still there.",
+         step_with("cleared first")),
+        ("The step came before the clipping.", step_with("late")),
+        ("The scaler was not used.", step_with("no scaler")),
     ],
 )  # fmt: skip
 
@@ -189,17 +111,22 @@ def foretold_with(fault):
         named = dict(model.named_parameters(remove_duplicate=fault != "twice"))
         scope = [w for name, w in named.items() if in_scope(name)]
         rest = [w for name, w in named.items() if not in_scope(name) and (w.requires_grad or fault == "frozen")]
-        whole, inside, outside = (
-            sum(w.numel() * (4 if fault == "four" else w.element_size()) for w in some)
-            for some in (named.values(), scope, rest)
-        )
+
+        def size(tensors, four=fault == "four"):
+            return sum(w.numel() * (4 if four else w.element_size()) for w in tensors)
+
+        whole, inside, outside = size(named.values()), size(scope), size(rest)
         width = 4 if fault == "four" else scope[0].element_size()
         chosen = round(p * (whole if fault == "whole" else inside) / width)
+        moments = outside + (inside if fault == "all" else chosen * width)
+        if fault == "float32 moments":
+            moments = size(rest, four=True) + chosen * 4
+        gradients = outside + (chosen * width if fault == "lean" else inside)
         return {
-            "weights": whole,
-            "gradients": outside + (chosen * width if fault == "lean" else inside),
-            "moments": (1 if fault == "one moment" else 2) * (outside + (inside if fault == "all" else chosen * width)),
-            "child": chosen * (4 + width * (1 if fault == "no room" else 2)),
+            "weights": inside + outside if fault == "trained" else whole,
+            "gradients": gradients + (chosen * width if fault == "room twice" else 0),
+            "moments": moments if fault == "one moment" else 2 * moments,
+            "child": chosen * ((8 if fault == "int64" else 4) + width * (1 if fault == "no room" else 2)),
         }
 
     return bytes_of_d
@@ -217,6 +144,10 @@ BYTES = Code(
         ("Those are F's moments. D keeps them for what it trains.", foretold_with("all")),
         ("AdamW keeps a mean and a mean square.", foretold_with("one moment")),
         ("Something is missing in the child: index, copy, and room for the gradient.", foretold_with("no room")),
+        ("Frozen weights lie in memory, too.", foretold_with("trained")),
+        ("The index is int32.", foretold_with("int64")),
+        ("AdamW's moments have their tensor's type.", foretold_with("float32 moments")),
+        ("The room for the child's gradient is in `child` already.", foretold_with("room twice")),
     ],
 )  # fmt: skip
 
@@ -240,7 +171,7 @@ STUDY = Choice(
     because="Only the random child's interval leaves zero, one of eight; of twenty, one does so by chance.",
     wrong={
         "A": "A mean is no finding without its interval. Does that one hold zero?",
-        "B": "Near means, far scattered: no interval was even drawn for the difference of these two arms.",
+        "B": "No interval was even drawn for the difference of these two arms. And had both the same learning rate?",
         "D": "An interval that holds zero holds much else: it shows how little five pairs see.",
         "E": "That two arms are alike would take a narrow interval of their difference. How wide are these?",
     },

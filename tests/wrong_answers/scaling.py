@@ -443,7 +443,7 @@ WRONG = {
         (float_values, "in the network's own dtype"),
         (rows_and_columns, "has shape"),
         (flat_by_view, "view size is not compatible"),
-        (a_mask, "has shape (25,), wanted"),
+        (a_mask, "has shape (5,), wanted (3,)"),
         (tiny_tolerance, "From 1e-30 to 2e-30"),
         (squeezed, "has shape (), wanted (1,)"),
         (last_first, "should ascend"),

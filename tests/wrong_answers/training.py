@@ -14,7 +14,7 @@ def factor(n, warmup):
     return lambda i: (i + 1) / (warmup + 1) if i < warmup else (n - i) / (n - warmup)
 
 
-def one_run(model, batches, lr, mask=None, warmup=0, decay=0.0, clear=True, clip=True):
+def one_run(model, batches, lr, mask=None, warmup=0, decay=0.0, clear=True, clip=1.0):
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=decay)
     if mask is not None:
         mask.attach(optimizer, model)
@@ -24,7 +24,7 @@ def one_run(model, batches, lr, mask=None, warmup=0, decay=0.0, clear=True, clip
         loss = model(**batch).loss
         loss.backward()
         if clip:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()
         schedule.step()
         if clear:
@@ -160,6 +160,14 @@ def from_transformers(i, n, w):
     return i / max(1, w) if i < w else max(0.0, (n - i) / max(1, n - w))
 
 
+def with_clip(longest):
+    return lambda *arguments: both(*arguments, clip=longest)
+
+
+def mean_losses(*arguments):
+    return {arm: sum(losses) / len(losses) for arm, losses in both(*arguments).items()}
+
+
 def only_f(parent, batches, lr, p, warmup):
     torch.manual_seed(0)
     return one_run(copy.deepcopy(parent).train(), batches, lr, ct.BernoulliMask(p, seed=0), warmup)
@@ -200,6 +208,13 @@ def by_the_angle(records):
     if not mask_in(zeros):
         return "vanilla"
     return "F" if cosine < (1 - zeros[-1]) ** 0.5 + 0.05 else "D"
+
+
+def steep_or_not(records):
+    cosine = in_layer(records, "layer 0", "cosine")[0]
+    if cosine > 0.9999:
+        return "vanilla"
+    return "F" if cosine < 0.9 else "D"
 
 
 def many_zeros(records):
@@ -336,6 +351,29 @@ def high_first(arm, vanilla):
     return mean, high, low
 
 
+def low_first(arm, vanilla):
+    gaps = common(arm, vanilla)
+    mean, low, high = t_interval(gaps, stats.t.ppf(0.975, len(gaps) - 1), gaps.std(ddof=1))
+    return low, mean, high
+
+
+def plus_minus(arm, vanilla):
+    gaps = common(arm, vanilla)
+    half = stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / len(gaps) ** 0.5
+    return gaps.mean(), half, half
+
+
+def both_sorted(arm, vanilla):
+    n = min(len(arm), len(vanilla))
+    a, b = (np.array([column[seed] for seed in sorted(column)][:n]) for column in (arm, vanilla))
+    gaps = 100 * (a - b)
+    return t_interval(gaps, stats.t.ppf(0.975, n - 1), gaps.std(ddof=1))
+
+
+def only_the_mean(arm, vanilla):
+    return common(arm, vanilla).mean()
+
+
 def standard_errors(arm, vanilla):
     gaps = common(arm, vanilla)
     return t_interval(gaps, 1.0, gaps.std(ddof=1))
@@ -375,18 +413,23 @@ WRONG = {
             "the last rate is not 0",
         ),
         (with_schedule(lambda i, n, w: (i + 1) / (w + 1) if i < w else 1 - i / n), "not begin at the full rate"),
+        (with_schedule(lambda i, n, w: min((i + 1) / (w + 1), 1)), "does not fall after the warmup"),
         (with_schedule(lambda i, n, w: right_rate(i + 1, n, w)), "Does the optimizer step first?"),
         (with_schedule(lambda i, n, w: 0.03 * right_rate(i, n, w)), "Your rates hold `lr` twice"),
         (with_schedule(lambda i, n, w: right_rate(i, n, round(w * n))), "and is no share of them"),
         (only_f, "TypeError: wanted {"),
+        (with_masks(usual, seed=7), "Vanilla begins with the loss of the parent after `torch.manual_seed(0)`: no"),
+        (with_clip(0.5), "The further loss of vanilla differs"),
+        (mean_losses, "wanted a list for each arm"),
     ],
     "05.2": [
         (by_the_head, "Vanilla is taken for D"),
         (head_then_block, "a child may cover the head"),
         (by_the_embeddings, "Are they of absent words? Use a block."),
         (by_the_angle, "A child drawn by chance"),
+        (steep_or_not, "A bound on the cosine"),
         (many_zeros, "A large p drops little"),
-        (any_zero, "Vanilla has a zero in a million"),
+        (any_zero, "Vanilla may have a zero in a million"),
         (to_the_last_digit, "A child is taken for F"),
         (any_zero_to_the_last_digit, "Allow for it, in D, too"),
         (within_a_thousandth, "by less than a thousandth"),
@@ -403,6 +446,7 @@ WRONG = {
         (275, "one-sided test"),
         (10, "where the paper's line meets the curve"),
         (67, "in proportion: with the scatter"),
+        (52, "The square is of all three"),
         (118, "You scaled the 39 in proportion"),
         (253, "You scaled the 39, which are for 0.7 points"),
         (444, "the figure's 10 seeds"),
@@ -411,7 +455,7 @@ WRONG = {
     ],
     "05.4": [
         (by_place, "Pair by seed"),
-        (two_samples, "as independent samples"),
+        (two_samples, "with the scatter of all seeds"),
         (normal_quantile, "1.96 is for many pairs"),
         (numpys_default, "You divided the squares by n"),
         (no_root, "how far single pairs scatter"),
@@ -421,6 +465,11 @@ WRONG = {
         (other_sign, "The sign"),
         (every_seed, "Some seeds ran in one arm only"),
         (high_first, "Low and high are exchanged"),
+        (low_first, "The mean comes first"),
+        (plus_minus, "Wanted are the ends of the interval"),
+        (both_sorted, "Seeds without a partner shift your pairs"),
+        (of_independent_arms, "as independent samples"),
+        (only_the_mean, "TypeError: wanted three numbers"),
         (standard_errors, "The way down from mean to low is 0.36 times what was wanted"),
     ],
     "05.5": [

@@ -58,11 +58,16 @@ def shares(masks, kinds):
     }
 
 
-def top(scores, p):
-    """The child as bool masks, by a threshold."""
-    joined = torch.cat([s.flatten() for s in scores.values()])
-    threshold = joined.sort(descending=True).values[round(p * len(joined)) - 1]
-    return {name: s >= threshold for name, s in scores.items()}
+def chosen(values, k):
+    mask = torch.zeros(len(values))
+    mask[values.topk(k).indices] = 1
+    return mask
+
+
+def top(scores, p, choose=lambda joined, p: chosen(joined, round(p * len(joined)))):
+    """The child as masks of zeros and ones."""
+    mask = choose(torch.cat([s.flatten() for s in scores.values()]), p)
+    return dict(zip(scores, mask.split([s.numel() for s in scores.values()]), strict=True))
 
 
 def tensor_by_tensor(scores, p, kinds):
@@ -110,13 +115,38 @@ def none_forgotten(scores, p, kinds):
 
 
 def cut_off(scores, p, kinds):
-    joined = torch.cat([s.flatten() for s in scores.values()])
-    threshold = joined.sort(descending=True).values[int(p * len(joined)) - 1]
-    return shares({name: s >= threshold for name, s in scores.items()}, kinds)
+    return shares(top(scores, p, lambda joined, p: chosen(joined, int(p * len(joined)))), kinds)
+
+
+def by_quantile(scores, p, kinds):
+    return shares(top(scores, p, lambda joined, p: joined > joined.quantile(1 - p)), kinds)
+
+
+def by_threshold(scores, p, kinds):
+    def choose(joined, p):
+        return joined >= joined.sort(descending=True).values[round(p * len(joined)) - 1]
+
+    return shares(top(scores, p, choose), kinds)
+
+
+def in_one_order(scores, p, kinds):
+    found = {}
+    for kind, mask in zip(kinds.values(), top(scores, p).values(), strict=True):
+        found.setdefault(kind, []).append(mask)
+    return {kind: torch.cat(masks).mean().item() for kind, masks in found.items()}
 
 
 def by_name(scores, p, kinds):
     return shares(top(scores, p), {name: name for name in scores})
+
+
+def evaluated(answer):
+    """In evaluation mode, on copies: so that only the answer's own fault is left."""
+
+    def careful(parent, tuned, x, y):
+        return answer(copy.deepcopy(parent).eval(), copy.deepcopy(tuned).eval(), x, y)
+
+    return careful
 
 
 def share_read(net, x, y):
@@ -134,24 +164,29 @@ def three(parent, tuned, x, y):
     return {part: share_read(net, x, y) for part, net in nets.items()}
 
 
+@evaluated
 def after_minus_before(parent, tuned, x, y):
     return {part: left - share_read(parent, x, y) for part, left in three(parent, tuned, x, y).items()}
 
 
+@evaluated
 def what_is_left(parent, tuned, x, y):
     return three(parent, tuned, x, y)
 
 
+@evaluated
 def relative(parent, tuned, x, y):
     before = share_read(parent, x, y)
     return {part: (before - left) / before for part, left in three(parent, tuned, x, y).items()}
 
 
+@evaluated
 def exchanged(parent, tuned, x, y):
     before, left = share_read(parent, x, y), three(parent, tuned, x, y)
     return {"whole": before - left["whole"], "body": before - left["head"], "head": before - left["body"]}
 
 
+@evaluated
 def old_classes(parent, tuned, x, y):
     classes = y.max() + 1
 
@@ -161,12 +196,14 @@ def old_classes(parent, tuned, x, y):
     return {"whole": lost(tuned), "body": lost(crossed(tuned, parent)), "head": lost(crossed(parent, tuned))}
 
 
+@evaluated
 def the_rest(parent, tuned, x, y):
     before = share_read(parent, x, y)
     whole, body = before - share_read(tuned, x, y), before - share_read(crossed(tuned, parent), x, y)
     return {"whole": whole, "body": body, "head": whole - body}
 
 
+@evaluated
 def numbers_copied(parent, tuned, x, y):
     found = {"whole": share_read(parent, x, y) - share_read(tuned, x, y)}
     for part, body, head in (("body", tuned, parent), ("head", parent, tuned)):
@@ -179,17 +216,62 @@ def numbers_copied(parent, tuned, x, y):
 
 
 def head_put_back(parent, tuned, x, y):
+    modes = [(module, module.training) for net in (parent, tuned) for module in net.modules()]
+    parent.eval(), tuned.eval()
     before = share_read(parent, x, y)
     whole, head = before - share_read(tuned, x, y), before - share_read(crossed(parent, tuned), x, y)
     tuned.head = parent.head
-    return {"whole": whole, "head": head, "body": before - share_read(tuned, x, y)}
+    body = before - share_read(tuned, x, y)
+    for module, mode in modes:
+        module.training = mode
+    return {"whole": whole, "head": head, "body": body}
 
 
+def differences(parent, tuned, x, y):
+    before = share_read(parent, x, y)
+    return {part: before - left for part, left in three(parent, tuned, x, y).items()}
+
+
+def in_training_mode(parent, tuned, x, y):
+    return differences(parent, tuned, x, y)
+
+
+def left_evaluating(parent, tuned, x, y):
+    parent.eval(), tuned.eval()
+    return differences(parent, tuned, x, y)
+
+
+def all_put_to_training(parent, tuned, x, y):
+    found = left_evaluating(parent, tuned, x, y)
+    parent.train(), tuned.train()
+    return found
+
+
+@evaluated
+def right_but(parent, tuned, x, y):
+    return differences(parent, tuned, x, y)
+
+
+def frozen(parent, tuned, x, y):
+    for weight in [*parent.parameters(), *tuned.parameters()]:
+        weight.requires_grad = False
+    return right_but(parent, tuned, x, y)
+
+
+@evaluated
+def of_those_it_read(parent, tuned, x, y):
+    with torch.no_grad():
+        read = parent(x).argmax(1) == y
+    return differences(parent, tuned, x[read], y[read])
+
+
+@evaluated
 def percent(parent, tuned, x, y):
     before = share_read(parent, x, y)
     return {part: 100 * (before - left) for part, left in three(parent, tuned, x, y).items()}
 
 
+@evaluated
 def two_of_three(parent, tuned, x, y):
     before, left = share_read(parent, x, y), three(parent, tuned, x, y)
     return {"whole": before - left["whole"], "body": before - left["body"]}
@@ -224,13 +306,16 @@ WRONG = {
         (lowest, "the lowest scores"),
         (none_forgotten, "without an entry in the child is missing"),
         (counted, "times what was wanted"),
-        (cut_off, "First of 1 failing cases"),
-        (by_name, "The result has other parts: 0.key.bias"),
+        (cut_off, "You cut p N off"),
+        (by_quantile, "A quantile does not let exactly"),
+        (by_threshold, "Where scores tie at the cut"),
+        (in_one_order, "in another order"),
+        (by_name, "The result has other parts: `0.key.bias`"),
     ],
     "08.4": [
         (after_minus_before, "Lost is before minus after"),
         (what_is_left, "That is what is left"),
-        (relative, "as a share of what the parent read"),
+        (relative, "You divide by the parent's share"),
         (exchanged, "Body and head have changed places"),
         (old_classes, "All outputs are allowed"),
         (the_rest, "as the rest"),
@@ -238,6 +323,11 @@ WRONG = {
         (head_put_back, "A network was changed: yes"),
         (percent, "100 times what was wanted"),
         (two_of_three, "The result has other parts"),
+        (in_training_mode, "You measure in training mode"),
+        (left_evaluating, "You left it in evaluation mode"),
+        (all_put_to_training, "Give each module its own mode back"),
+        (frozen, "The weights no longer train"),
+        (of_those_it_read, "You count only images that the parent reads"),
     ],
     "08.5": [
         (1, "a measure on its floor"),
