@@ -97,9 +97,7 @@ def table() -> str:
     for stem, note in json.loads(NOTES.read_text()).items():
         name, question = title(stem)
         memory = note.get("memory_mib") or "not measured"
-        rows.append(
-            f"| [{name}](notebooks/{stem}.ipynb) | {question} | {note['seconds']} | {memory} | not measured |"
-        )
+        rows.append(f"| [{name}](notebooks/{stem}.ipynb) | {question} | {note['seconds']} | {memory} | not measured |")
     return "\n".join(rows)
 
 

@@ -49,7 +49,7 @@ def test_sound_coins_pass_however_they_are_made(answer, hidden):
 def test_related_coins_are_found(answer, words):
     report = exercises.exercise("09.2").report(answer)
     assert words in report.text
-    with pytest.raises(AssertionError, match="09.2"):
+    with pytest.raises(AssertionError, match=r"Exercise 09\.2"):
         exercises.require("09.2", answer, hidden=True)
 
 

@@ -68,7 +68,7 @@ def _unlike(problem: str) -> Comparison:
 
 
 def _name(path: str) -> str:
-    """A part's name as a learner knows it: `mean` in code style, "share of ones" as it is, a lone result as it stands."""
+    """How a part is called: `mean` in code style, "share of ones" as it is, a lone result as it stands."""
     short = path.removeprefix("your result").replace("['", "").replace("']", "")
     return f"`{short}`" if short and " " not in short else short or path
 
@@ -120,7 +120,7 @@ def _away(x: torch.Tensor, y: torch.Tensor, off: float, allowed: float) -> str:
         if abs(factor) < 1e-6:
             return f"is zero{everywhere}"
         if abs(factor - 1) < 0.05:
-            return f"is near, but off by {abs(factor - 1):.1g} of itself{everywhere}. Was it simulated, or rounded?"
+            return f"is near, but off by up to {(factors - 1).abs().max():.1g} of itself. Was it simulated, or rounded?"
         return f"is {factor:.3g} times what was wanted{everywhere}"
     if x.numel() == 1:
         return f"is {x.item():.4g}, wanted {y.item():.4g}"

@@ -1,156 +1,103 @@
 """The exercises of notebook 05: arms that pair, a recipe told by its gradients, seeds, pairs, a mask that got lost."""
 
 import bisect
-import copy
 import statistics
-from types import SimpleNamespace
+from functools import partial
 
 import torch
 from scipy import stats
 
 from ..evidence import detectable_difference
-from ..masks import BernoulliMask
 from ..recorder import gradient_statistics
+from .arms import ARMS
 from .exercise import Code
 from .quiz import Choice, Number
 
 
-class Tiny(torch.nn.Sequential):
-    """Words, dropout, a head; called as the networks of transformers are."""
+def recorded(kind, p, layers, large, generator):
+    """Four records of a run: gradients as random numbers, and the mask of that kind.
 
-    def forward(self, words, labels):
-        logits = super().forward(words).mean(1)
-        return SimpleNamespace(loss=4 * torch.nn.functional.cross_entropy(logits, labels), logits=logits)
-
-
-def parents(seed, settings=((4, 0.3, 1), (6, 0.6, 2), (5, 0.2, 3)), tied=False):
-    """A parent in evaluation mode, its batches, a rate, a share p and a number of warmup steps."""
-    for place, (steps, p, warmup) in enumerate(settings):
-        with torch.random.fork_rng([]):
-            torch.manual_seed(1000 * place + seed)
-            parent = Tiny(torch.nn.Embedding(9, 6), torch.nn.Dropout(0.2), torch.nn.Tanh(), torch.nn.Linear(6, 9))
-            parent[3].weight = parent[0].weight if tied else parent[3].weight
-            batches = [{"words": torch.randint(9, (5, 3)), "labels": torch.randint(9, (5,))} for _ in range(steps)]
-        label = f"{steps} batches, p = {p}, warmup = {warmup}" + ", tied weights" * tied
-        yield label, (parent.double().eval(), batches, 0.03, p, warmup)
-
-
-def what_the_arms_did(two_arms, parent, *arguments):
-    """The losses of both, and whether the parent is what it was."""
-    before = torch.nn.utils.parameters_to_vector(parent.parameters()).clone()
-    losses = two_arms(parent, *arguments)
-    if not isinstance(losses, dict) or set(losses) != {"vanilla", "F"}:
-        raise TypeError(f'wanted {{"vanilla": [...], "F": [...]}}, got {losses!r:.60}')
-    after = torch.nn.utils.parameters_to_vector(parent.parameters())
-    facts = {"the parent itself was trained": not torch.equal(before, after)}
-    for arm in ("vanilla", "F"):
-        seen = torch.stack([torch.as_tensor(loss).detach().float() for loss in losses[arm]])
-        facts |= {f"first loss of {arm}": seen[:1], f"loss of {arm}, minus its first": seen - seen[:1]}
-    return facts
-
-
-def arms_with(fault=""):
-    """The comparison with AdamW written out, one tensor after the other. Or with a fault: the one that is named."""
-
-    def two_arms(parent, batches, lr, p, warmup):
-        losses, model, n = {"vanilla": [], "F": []}, copy.deepcopy(parent), len(batches)
-        for arm in losses:
-            model = parent if fault == "one parent" else model if fault == "one copy" else copy.deepcopy(parent)
-            model.train(fault != "no dropout")
-            if arm == "vanilla" or fault != "one seed":
-                torch.manual_seed(0)
-            mask, w = BernoulliMask(p, seed=0), 0 if (arm, fault) == ("F", "confound") else warmup
-            weights = dict(model.named_parameters())
-            left, first, second = ({name: torch.zeros_like(x) for name, x in weights.items()} for _ in range(3))
-            for i, batch in enumerate(batches):
-                loss = model(**batch).loss
-                gradients = torch.autograd.grad(loss, list(weights.values()))
-                gradients = {name: left[name] + g for name, g in zip(weights, gradients, strict=True)}
-                norm = sum(g.square().sum() for g in gradients.values()).sqrt().item()
-                rate = lr * min((i + 1) / (w + 1), (n - i) / (n - w))
-                for name, x in weights.items():
-                    g = gradients[name] / max(1 if fault == "no clip" else norm, 1)
-                    if arm == "F":
-                        g = g * mask.keep(name, x.shape, step=i) / p
-                    left[name] = g * (fault == "piled up")
-                    first[name] = 0.9 * first[name] + 0.1 * g
-                    second[name] = 0.999 * second[name] + 0.001 * g**2
-                    size = (second[name] / (1 - 0.999 ** (i + 1))).sqrt() + 1e-8
-                    x.data -= rate * (first[name] / (1 - 0.9 ** (i + 1)) / size + 0.01 * x * (fault == "decay"))
-                losses[arm].append(loss.item())
-        return losses
-
-    return two_arms
-
-
-ARMS = Code(
-    name="05.1", title="two arms that pair", reference=arms_with(), cases=parents, observe=what_the_arms_did,
-    hidden=lambda seed: parents(seed, ((5, 0.4, 2), (3, 1.0, 1)), tied=True),
-    tolerance=2e-5,  # rounding leaves 1e-6, and clipping's own 1e-6; every mistake below moves a loss by more
-    mistakes=[
-        ("F starts at its full rate where vanilla climbs: the confound of the released code.", arms_with("confound")),
-        ("The second arm does not begin at the parent: the first arm trained it. Copy it.", arms_with("one parent")),
-        ("Both arms train one copy: the second begins where the first ended.", arms_with("one copy")),
-        ("The arms drop other units. Where does dropout's random state begin in each?", arms_with("one seed")),
-        ("Dropout is off: the parent comes in evaluation mode.", arms_with("no dropout")),
-        ("The gradient is longer than it should be where its norm passes 1: clip it.", arms_with("no clip")),
-        ("From the second step on, does the gradient of the batch before still lie there?", arms_with("piled up")),
-        ("Weights decay where they should not: AdamW does so unless told otherwise.", arms_with("decay")),
-    ],
-)  # fmt: skip
-
-
-def recorded(kind, p, layers, generator):
-    """Four records of a run: gradients as random numbers, and the mask of that kind."""
+    Large: the zeros of a block of the parent, of 1,774,464 entries. There F's share moves by some 0.0004, and one to
+    four gradients are too small for float32, whatever the recipe.
+    """
     shapes = {"embeddings.words": (90, 20)} | {f"layer.{i}.weight": (80, 100) for i in range(layers)}
     shapes["classifier.weight"] = (2, 200)
     size = {n: (torch.randn(s, generator=generator) - i / 4).exp() for i, (n, s) in enumerate(shapes.items())}
     score = {n: torch.rand(s, generator=generator) for n, s in shapes.items()} if kind == "random child" else size
     lowest = torch.cat([score[n].flatten() for n in shapes if "layer" in n]).quantile(1 - p)
+    scope = {"vanilla": (), "D with the head": ("layer", "classifier")}.get(kind, ("layer",))
 
     def masked(name, gradient):
         if kind == "F":
             return gradient * (torch.rand(gradient.shape, generator=generator) < p) / p
-        return gradient * (score[name] > lowest) if kind != "vanilla" and "layer" in name else gradient
+        return gradient * (score[name] > lowest) if name.startswith(scope) else gradient
 
     for step in range(0, 16, 4):
         drawn = {n: s * torch.randn(s.shape, generator=generator) for n, s in size.items()}
         drawn["embeddings.words"][torch.rand(90, generator=generator) < 0.9] = 0
-        yield {"step": step, "layers": gradient_statistics(drawn.items(), masked)}
+        found = gradient_statistics(drawn.items(), masked)
+        for row in (row for name, row in found.items() if large and "layer" in name):
+            moved = (step % 8 / 4 - 0.5) * 4e-4 + 1e-5 * torch.randn(1, generator=generator).item()
+            row["zeros"] = 1 - p + moved if kind == "F" else round(row["zeros"], 3)
+            row["zeros"] += (1 + step % 3 if kind == "vanilla" else step % 8 / 4) / 1_774_464
+        yield {"step": step, "layers": found}
 
 
 def runs(seed):
     generator = torch.Generator().manual_seed(seed)
-    kinds = (("vanilla", 0), ("F", 0.3), ("D", 0.3), ("F", 0.8), ("D", 0.6), ("random child", 0.3), ("vanilla", 0))
+    kinds = [("vanilla", 0), ("F", 0.3), ("D", 0.3), ("F", 0.8), ("D", 0.6), ("random child", 0.3), ("vanilla", 0)]
+    kinds += [("D with the head", 0.5), ("vanilla", 0), ("F", 0.3), ("F", 0.8), ("D", 0.5)]
     for place, (kind, p) in enumerate(kinds):
         p, layers = round(p + 0.1 * torch.rand(1, generator=generator).item(), 2), 2 + place % 3
-        label = f"run {place}, {layers} layers, " + (kind if kind == "vanilla" else f"{kind} with p = {p}")
-        yield label, (list(recorded(kind, p, layers, generator)),)
+        label = f"run {place}, {layers} {'large ' * (place > 7)}layers, {kind}" + f" with p = {p}" * (kind != "vanilla")
+        yield label, (list(recorded(kind, p, layers, place > 7, generator)),)
 
 
-def by_steps(records):
-    """A block without zeros: no mask. The same zeros every time: a child. Else a new mask each time."""
+def by_steps(records, allowed=1e-4, moves=1e-5):
+    """A block with next to no zeros: no mask. The same zeros every time: a child. Else a new mask each time."""
     shares = [record["layers"]["layer 0"]["zeros"] for record in records]
-    if all(share == 0 for share in shares):
+    if all(share <= allowed for share in shares):
         return "vanilla"
-    return "D" if all(share == shares[0] for share in shares) else "F"
+    return "D" if all(abs(share - shares[0]) <= moves for share in shares) else "F"
 
 
 def block(records, layer="layer 0"):
     return records[0]["layers"][layer]
 
 
+def by_angle(records, steep=0.85):
+    """A child that was drawn by chance turns the gradient as F does; F with a large p turns it little."""
+    name, now = by_steps(records), block(records)
+    chance = name == "D" and now["cosine"] ** 2 + now["zeros"] < 1.08
+    return "F" if chance else "D" if name == "F" and now["cosine"] > steep else name
+
+
+def saying(**names):
+    return lambda records: names.get(by_steps(records), by_steps(records))
+
+
 RECIPES = Code(
     name="05.2", title="the recipe, by its gradients alone", reference=by_steps, cases=runs,
     mistakes=[
+        ("Vanilla may have a zero in a million, from a gradient too small for float32. Put the threshold higher.",
+         partial(by_steps, allowed=0)),
+        ("A child is taken for F, at a zero in a million more: a gradient too small for float32. How far does F move?",
+         partial(by_steps, moves=0)),
+        ("You see a mask in one zero in a million: a gradient may be too small for float32. Allow for it, in D, too.",
+         partial(by_steps, allowed=0, moves=0)),
+        ("Zeros in the head are not F's alone: a child may cover the head. What does only F do?",
+         lambda r: "F" if block(r, "head")["zeros"] else by_steps(r)),
         ("Vanilla is taken for D, but D is not alone in having a head without zeros.",
          lambda r: "F" if block(r, "head")["zeros"] else "D"),
-        ("Vanilla is taken for F. Which zeros need no mask?", lambda r: "D" if by_steps(r) == "D" else "F"),
         ("A child drawn by chance has F's zeros and F's cosine. But what does F do at every step?",
-         lambda r: "F" if by_steps(r) == "D" and block(r)["cosine"] ** 2 + block(r)["zeros"] < 1.08 else by_steps(r)),
-        ("A large p drops little: look for any zero.", lambda r: by_steps(r) if block(r)["zeros"] > 0.5 else "vanilla"),
-        ("Both masks turn the gradient. Which one turns it anew?", lambda r: {"D": "F"}.get(by_steps(r), by_steps(r))),
-        ("F and D exchanged: whose mask is drawn once?", lambda r: {"F": "D", "D": "F"}.get(by_steps(r), "vanilla")),
+         partial(by_angle, steep=1)),
+        ("A bound on the cosine suits one p, and one way of choosing. What does F's mask do at every step?", by_angle),
+        ("Both masks turn the gradient. Which one turns it anew?", saying(D="F")),
+        ("Vanilla, yet you see zeros. Are they of absent words? Use a block.", saying(vanilla="F")),
+        ("Vanilla, yet you see zeros. Are they of absent words? Use a block.", lambda r: "F"),
+        ("A large p drops little: put the threshold between a millionth and a few percent.", lambda r: "vanilla"),
+        ("F is taken for D: in a large block its share moves, too, by less than a thousandth.", saying(F="D")),
+        ("F and D exchanged: whose mask is drawn once?", saying(F="D", D="F")),
     ],
 )  # fmt: skip
 
@@ -161,13 +108,20 @@ def seeds_for(effect=1.5, sd=10.0):
 
 
 SEEDS = Number(
-    name="05.3", title="how many seeds", measure=seeds_for, tolerance=5, digits=0, near=6,
+    name="05.3", title="how many seeds", measure=seeds_for, tolerance=5, digits=0, near=8,
     mistakes=[
         ("That is the number for the figure: 0.7 points, with pairs that scatter by 1.5.", 39),
-        ("That many would find it every second time. Four times in five takes more.", (1.96 * 10 / 1.5) ** 2),
-        ("You doubled it. The 10 points are the scatter of a difference already.", 2 * 350.8),
         ("A width falls with the root of n: half the effect takes four times the seeds, not twice.", 2.8 * 10 / 1.5),
+        ("That is where the paper's line meets the curve, at a scatter of 1.5. Yours is 10.", 10),
+        ("That many would find it every second time. Four times in five takes more.", (1.96 * 10 / 1.5) ** 2),
+        ("You scaled in proportion: with the scatter, seeds grow as its square.", 10 * 10 / 1.5),
+        ("The square is of all three: rule, scatter and effect.", 2.8**2 * 10 / 1.5),
+        ("You scaled the 39 in proportion: seeds grow as the square of scatter over effect.", 39 * 0.7 * 10 / 1.5**2),
+        ("You scaled the 39, which are for 0.7 points. And with the scatter, seeds grow as its square.", 39 * 10 / 1.5),
         ("That is a one-sided test. It must be able to find a loss as well.", (1.645 + 0.842) ** 2 * 10**2 / 1.5**2),
+        ("You scaled the figure's 10 seeds; some of them only pay for being few. Take the rule.", 10 * 10**2 / 1.5**2),
+        ("You doubled it. The 10 points are the scatter of a difference already.", 2 * 350.8),
+        ("That is for an effect of 0.7 points. The claim to check is 1.5.", (2.8 * 10 / 0.7) ** 2),
     ],
 )  # fmt: skip
 
@@ -186,9 +140,14 @@ def scores(seed):
 
 
 def named(paired, arm, vanilla):
+    """Mean and half-widths, which tell more of a fault than the ends do."""
     ends = paired(arm, vanilla)
-    fits = isinstance(ends, tuple | list) and len(ends) == 3
-    return dict(zip(("mean", "low", "high"), ends, strict=True)) if fits else ends
+    if ends is None:
+        return None
+    if isinstance(ends, dict | str) or not hasattr(ends, "__len__") or len(ends) != 3:
+        raise TypeError(f"wanted three numbers: mean, low, high; got {ends!r:.60}")
+    mean, low, high = ends
+    return {"the mean": mean, "the way down from mean to low": mean - low, "the way up from mean to high": high - mean}
 
 
 def from_the_table(arm, vanilla):
@@ -212,9 +171,14 @@ def interval_with(scale=100.0, pair=lambda a, v: [(a[s], v[s]) for s in a if s i
     return paired
 
 
-def unpaired(arm, vanilla):
-    a, b = ([100 * score for score in column.values()] for column in (arm, vanilla))
-    return statistics.mean(a) - statistics.mean(b), *stats.ttest_ind(a, b).confidence_interval()
+def unpaired(arm, vanilla, shared, equal_var):
+    a, b = ([100 * c[s] for s in c if not shared or (s in arm and s in vanilla)] for c in (arm, vanilla))
+    return statistics.mean(a) - statistics.mean(b), *stats.ttest_ind(a, b, equal_var=equal_var).confidence_interval()
+
+
+def half_widths(arm, vanilla):
+    mean, low, high = from_the_table(arm, vanilla)
+    return mean, mean - low, high - mean
 
 
 PAIRS = Code(
@@ -223,13 +187,23 @@ PAIRS = Code(
     mistakes=[
         ("You pair by place, but the seeds stand in another order in each arm. Pair by seed.",
          interval_with(pair=lambda a, v: zip(a.values(), v.values(), strict=False))),
-        ("Nothing is paired: take the differences first, then their scatter.", unpaired),
+        ("Seeds without a partner shift your pairs. Pair by seed, and leave them out.",
+         interval_with(pair=lambda a, v: [(a[s], v[z]) for s, z in zip(sorted(a), sorted(v), strict=False)])),
+        *(("That treats the arms as independent samples: take the differences first, then their scatter.",
+           partial(unpaired, shared=True, equal_var=equal)) for equal in (True, False)),
+        *(("That treats the arms as independent samples, with the scatter of all seeds: pair them first.",
+           partial(unpaired, shared=False, equal_var=equal)) for equal in (True, False)),
         ("1.96 is for many pairs. With few, the scatter itself is uncertain. What pays for it?", interval_with(t=1.96)),
         ("You divided the squares by n. The mean is known: how many vary freely?", interval_with(sd=statistics.pstdev)),
         ("That is how far single pairs scatter. Their mean scatters less: by which factor?", interval_with(root=0)),
         ("The degrees of freedom are one too many.", interval_with(freedom=0)),
         ("That leaves 5% on each side: a 90% interval.", interval_with(level=0.95)),
         ("Points, please: a score of 0.7 is 70 points.", interval_with(scale=1)),
+        ("The sign: arm minus vanilla is wanted.", lambda arm, vanilla: from_the_table(vanilla, arm)),
+        ("Low and high are exchanged.", lambda arm, vanilla: [from_the_table(arm, vanilla)[k] for k in (0, 2, 1)]),
+        ("The mean comes first, then low, then high.", lambda a, v: [from_the_table(a, v)[k] for k in (1, 0, 2)]),
+        ("Wanted are the ends of the interval, not how far they lie from the mean.", half_widths),
+        ("Some seeds ran in one arm only: use those that both have.", lambda arm, vanilla: vanilla[9]),
     ],
 )  # fmt: skip
 

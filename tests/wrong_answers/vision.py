@@ -322,7 +322,7 @@ WRONG = {
         (numbers_copied, "you copied numbers into a head"),
         (head_put_back, "A network was changed: yes"),
         (percent, "100 times what was wanted"),
-        (two_of_three, "The result has other parts"),
+        (two_of_three, "'body' and 'head', got 'body', 'whole'"),
         (in_training_mode, "You measure in training mode"),
         (left_evaluating, "You left it in evaluation mode"),
         (all_put_to_training, "Give each module its own mode back"),
