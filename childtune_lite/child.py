@@ -151,10 +151,10 @@ class Child:
         In the lean mode this is the norm of the masked gradient; in the ordinary mode it counts entries outside the
         child, too, as `torch.nn.utils.clip_grad_norm_(model.parameters(), ...)` does.
         """
-        if len(self._joints) != 1:
-            raise ValueError(f"this child is attached to {len(self._joints)} optimizers; clipping needs exactly one")
-        (joint,) = self._joints
-        params = [param for group in joint.optimizer.param_groups for param in group["params"]]
+        optimizers = [joint.optimizer for joint in self._joints if joint.optimizer is not None]
+        if len(optimizers) != 1:
+            raise ValueError(f"this child is attached to {len(optimizers)} optimizers; clipping needs exactly one")
+        params = [param for group in optimizers[0].param_groups for param in group["params"]]
         return torch.nn.utils.clip_grad_norm_(params, max_norm, norm_type)
 
     def refresh(self) -> None:

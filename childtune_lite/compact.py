@@ -14,6 +14,7 @@ Taught in notebook 09.
 """
 
 import gc
+import weakref
 
 import torch
 
@@ -28,7 +29,7 @@ class Slice:
         self.child, self.model, self.name, self.dense = child, model, name, dense
         self.index = index.to(dense.device)
         self.compact = torch.nn.Parameter(self._gather(dense.detach()), requires_grad=True)
-        self.compact.child_slice = self  # so that attach, and the guard in hooks.py, know what this tensor is
+        self.compact.child_slice = lambda: self  # so that attach, and the guard in hooks.py, know what this tensor is
         self._room = None  # for the compact gradient
         self._remember()
 
@@ -95,6 +96,8 @@ class CompactJoint(Joint):
         self.slices = _find_slices(child, optimizer)
         super().__init__(optimizer)
         self._add_dense_parameters()
+        for s in self.slices:
+            s.compact.child_slice = weakref.ref(s)  # we keep it from here on; a cycle would keep all until gc runs
 
     def _add_dense_parameters(self) -> None:
         """Into the group of its compact copy; a parameter of which nothing was chosen into the first such group."""
@@ -190,7 +193,11 @@ class CompactJoint(Joint):
     def remove(self) -> None:
         """Take the child off the optimizer, which then cannot train it: its compact copies get no gradients."""
         super().remove()
+        if self.optimizer is None:
+            return
         self._show_dense(True)
+        for s in self.slices:
+            s.compact.child_slice = lambda s=s: s
         for group in self.optimizer.param_groups:
             keep = [i for i, p in enumerate(group["params"]) if id(p) not in self._dense]
             if "param_names" in group:
@@ -210,7 +217,8 @@ def refuse_shards(name: str, param: torch.Tensor) -> None:
 def _find_slices(child, optimizer) -> list[Slice]:
     """The child's compact copies among the optimizer's parameters: all of them, of one model, and nothing dense."""
     params = [p for group in getattr(optimizer, "param_groups", []) for p in group["params"]]
-    slices = [p.child_slice for p in params if getattr(p, "child_slice", None) and p.child_slice.child is child]
+    found = [p.child_slice() for p in params if hasattr(p, "child_slice")]
+    slices = [s for s in found if s is not None and s.child is child]
     chosen = {name for name, index in child.indices.items() if index.numel()}
     missing = chosen - {clean_name(s.name) for s in slices}
     if missing:

@@ -134,17 +134,13 @@ class Run:
         self.result.seconds = {"scoring": time.perf_counter() - start, "recording": 0.0, "total": 0.0}
         self.mask = self.arm.mask
         self.total = s["epochs"] * len(task.batches("train", s["batch_size"]))
+        # Neither of these two may hold self: that would be a cycle, and keep the optimizer's moments until gc runs.
+        total = self.total
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(
-            self.arm.optimizer, lambda step: _schedule(step, self.total, s["warmup"])
+            self.arm.optimizer, lambda step: _schedule(step, total, warmup)
         )
-        self._batches = self._all_batches()
+        self._batches = _all_batches(task, s)
         self._clock(start)
-
-    def _all_batches(self) -> Iterator[tuple[int, dict]]:
-        s = self.result.settings
-        for epoch in range(s["epochs"]):
-            for batch in self.task.batches("train", s["batch_size"], seed=1000 * s["seed"] + epoch):
-                yield epoch, batch
 
     def step(self) -> bool:
         """Take one step. False when all steps were taken already."""
@@ -199,6 +195,12 @@ class Run:
 
     def _clock(self, start: float) -> None:
         self.result.seconds["total"] += time.perf_counter() - start
+
+
+def _all_batches(task, s: dict) -> Iterator[tuple[int, dict]]:
+    for epoch in range(s["epochs"]):
+        for batch in task.batches("train", s["batch_size"], seed=1000 * s["seed"] + epoch):
+            yield epoch, batch
 
 
 def _schedule(step: int, total: int, warmup: float) -> float:

@@ -11,6 +11,7 @@ stand on `Joint`, which also guards the ways in which a mask can get lost withou
 """
 
 import functools
+import weakref
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -69,7 +70,8 @@ class Joint:
     kind = "mask"
 
     def __init__(self, optimizer: torch.optim.Optimizer):
-        self.optimizer = _check_optimizer(optimizer)
+        # Weak: the optimizer holds us, and a cycle would keep model and moments in memory until gc runs.
+        self._optimizer = weakref.ref(_check_optimizer(optimizer))
         self._hooks = [
             optimizer.register_step_pre_hook(self._on_step_begin),
             optimizer.register_step_post_hook(self._on_step_end),
@@ -80,6 +82,11 @@ class Joint:
         for group in optimizer.param_groups:
             group[KEY] = self.kind
         install_guard()
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer | None:
+        """The optimizer that this mask sits on; None when it is gone."""
+        return self._optimizer()
 
     # ---- what a subclass fills in
     def before_step(self) -> None:
@@ -137,6 +144,8 @@ class Joint:
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
+        if self.optimizer is None:
+            return
         self.optimizer.__dict__.pop("_child_tuning", None)
         for group in self.optimizer.param_groups:
             group.pop(KEY, None)

@@ -56,15 +56,16 @@ def _watch(dense: torch.nn.Parameter, piece: Slice | None, owner: weakref.ref):
 
     The hook lives on the parameter, so it must neither keep the optimizer alive nor outlive it.
     """
+    kept = None if piece is None else weakref.ref(piece)  # the joint keeps it; we would close a cycle
 
     @torch.no_grad()
     def when_accumulated(param) -> None:
         joint = owner()
         if joint is None:
             return
-        if piece is not None:
-            joint._follow(piece)  # the model may have moved to another device since
-            joint._take_gradient(piece)
+        if kept is not None:
+            joint._follow(kept())  # the model may have moved to another device since
+            joint._take_gradient(kept())
         param.grad = None
 
     return dense.register_post_accumulate_grad_hook(when_accumulated)

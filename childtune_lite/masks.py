@@ -81,7 +81,8 @@ class BernoulliMask:
         A parameter is known by its name: the optimizer's own (`param_names`, when it was made from named parameters),
         else its name in `model`, else its place in the optimizer ("0.3": group 0, parameter 3).
         """
-        if self._joint is not None and self._joint() is not None:
+        joint = self._joint and self._joint()
+        if joint is not None and joint.optimizer is not None:
             raise ValueError("this BernoulliMask is attached already: call handle.remove() first, or make another mask")
         joint = _BernoulliJoint(self, optimizer, model)
         self.step, self._joint = 0, weakref.ref(joint)

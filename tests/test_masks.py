@@ -1,9 +1,11 @@
 """The Bernoulli mask: what it draws, and what it does on an optimizer (Child-Tuning_F)."""
 
 import copy
+import gc
 import math
 import subprocess
 import sys
+import weakref
 
 import pytest
 import torch
@@ -368,3 +370,30 @@ def test_sparse_gradient_is_refused():
     embedding(torch.tensor([1, 2])).sum().backward()
     with pytest.raises(ValueError, match="sparse"):
         optimizer.step()
+
+
+def test_an_optimizer_with_a_mask_is_freed_at_once():
+    """A cycle between optimizer and mask would keep a model's moments in memory until the garbage collector runs."""
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4))
+    torch.optim.AdamW(model.parameters())  # the first optimizer of a process leaves frames of PyTorch's imports behind
+    scores = {name: torch.rand_like(w) for name, w in model.named_parameters()}
+    gc.disable()
+    try:
+        for attach in ("F", "D", "lean"):
+            if attach == "F":
+                optimizer = torch.optim.AdamW(model.parameters())
+                handle = ct.BernoulliMask(p=0.5, seed=0).attach(optimizer, model)
+            else:
+                child = ct.Child.top(scores, p=0.5)
+                optimizer = torch.optim.AdamW(child.parameters(model))
+                handle = child.attach(optimizer, lean=attach == "lean")
+            model(torch.ones(1, 4)).sum().backward()
+            optimizer.step()
+            gone = weakref.ref(optimizer)
+            del optimizer
+            assert handle is not None
+            del handle
+            assert gone() is None, attach
+            model.zero_grad()
+    finally:
+        gc.enable()

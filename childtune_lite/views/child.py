@@ -99,9 +99,11 @@ def _rates(tables: Mapping[str, np.ndarray], at: int, kind_of) -> dict[str, floa
 
 def _histogram(scores: torch.Tensor) -> np.ndarray:
     """Entries in each bin of EDGES; what lies beyond either end is counted in the outermost bin."""
-    place = (scores.detach().float().cpu().reshape(-1).log10() - EDGES[0]) / (EDGES[1] - EDGES[0])
-    bins = len(EDGES) - 1
-    return torch.bincount(place.clamp(0, bins - 1).int(), minlength=bins).numpy()
+    bins, counts = len(EDGES) - 1, 0
+    for part in scores.detach().float().cpu().reshape(-1).split(1 << 20):  # piece by piece, to need little memory
+        place = (part.log10() - EDGES[0]) / (EDGES[1] - EDGES[0])
+        counts = counts + torch.bincount(place.clamp(0, bins - 1).int(), minlength=bins).numpy()
+    return counts
 
 
 def _shown(counts: np.ndarray) -> slice:
