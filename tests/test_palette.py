@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from childtune_lite.plots import style
+from childtune_lite.plots import fisher, style
 
 COLOURS = {name: getattr(style, name) for name in ("BLUE", "ORANGE", "GREEN", "PINK", "SKY", "BROWN", "GREY")}
 # Linear RGB as seen with a complete deficiency: Machado, Oliveira, Fernandes, "A Physiologically-based Model for
@@ -67,6 +67,8 @@ def test_in_grey_and_everywhere_a_second_sign_tells_the_recipes_apart():
     markers = [look["marker"] for look in style.RECIPE_STYLE.values()]
     assert len(set(markers)) == len(markers), "points without lines are told by the marker alone"
     assert len(set(style.MARKERS)) == len(style.MARKERS)
+    lines = [line for _, line in fisher._KINDS]
+    assert len(set(lines)) == len(lines), "kinds of parameters are told by the line"
     assert set(COLOURS.values()) >= {look["color"] for look in style.RECIPE_STYLE.values()}
 
 

@@ -8,7 +8,8 @@ from .child import short_kind
 from .style import BLUE, BROWN, GREEN, GREY, MARKERS, ORANGE, PINK, SKY, figure, styled
 
 _LINES = [(BLUE, "-"), (BROWN, "--"), (GREEN, "-."), (GREY, ":")]
-_KINDS = [(GREEN, "-."), (BLUE, "-"), (BROWN, "--"), (PINK, ":"), (SKY, "-"), (ORANGE, "--")]
+_DASH_DOT_DOT, _FAR_DOTS = (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3))
+_KINDS = [(GREEN, "-."), (BLUE, "-"), (BROWN, "--"), (PINK, ":"), (SKY, _DASH_DOT_DOT), (ORANGE, _FAR_DOTS)]
 
 
 @styled
