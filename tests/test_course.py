@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from support import BINDER_MIB
 
 from childtune_lite import course
 from childtune_lite.course_cells import groups, tag_of
@@ -159,6 +160,6 @@ def test_all_solutions_execute_and_solve_their_exercises(tmp_path):
         printed = "\n".join(o.get("text", "") for cell in made.cells for o in cell.get("outputs", []))
         assert printed.count(": solved") == len(groups(read(path)))
         assert "not attempted" not in printed
-    for stem, mebibytes in re.findall(r"^(\d\d)_\w+\.ipynb: .* (\d+) MiB$", done.stdout, flags=re.M):
-        if stem in ("00", "01", "02", "03", "04", "05", "08"):
-            assert int(mebibytes) * 2**20 < 1.5e9, f"{stem}: a Binder has 2 GB\n{done.stdout}"
+    measured = dict(re.findall(r"^(\d\d)_\w+\.ipynb: .* (\d+) MiB$", done.stdout, flags=re.M))
+    if measured:  # not on every system
+        assert {n: measured[n] for n, most in BINDER_MIB.items() if int(measured[n]) >= most} == {}, done.stdout
