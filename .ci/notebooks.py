@@ -10,13 +10,13 @@ Seconds go to notebooks/results/notebooks.json; nothing about cost is typed by h
 import datetime
 import json
 import os
-import re
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from childtune_lite import executed  # noqa: E402
+from childtune_lite.course_cells import groups, tag_of, title_and_question  # noqa: E402
 
 NOTEBOOKS = ROOT / "notebooks"
 NOTES = NOTEBOOKS / "results" / "notebooks.json"
@@ -49,7 +49,7 @@ def execute(path: Path) -> None:
         "device": "CPU",
         "date": datetime.date.today().isoformat(),
         "minutes_to_read": minutes_to_read(notebook),
-        "minutes_of_exercises": minutes_of_exercises(notebook),
+        "minutes_of_exercises": sum(group.minutes for group in groups(notebook)),
     }
     NOTES.write_text(json.dumps(dict(sorted(notes.items())), indent=2) + "\n")
     print(f"{path.stem}: {cost['seconds']:.0f} s, {cost['memory_mib']} MiB, {len(notebook.cells)} cells")
@@ -57,16 +57,10 @@ def execute(path: Path) -> None:
 
 def minutes_to_read(notebook) -> int:
     """An estimate: 120 words of prose a minute, half a minute a code cell, rounded up to five minutes."""
-    told = [c for c in notebook.cells if not {"exercise", "stub", "check", "hints"} & set(c.metadata.get("tags", []))]
+    told = [cell for cell in notebook.cells if not tag_of(cell)]
     words = sum(len(c.source.split()) for c in told if c.cell_type == "markdown")
     code = sum(c.cell_type == "code" for c in told)
     return -(-int(words / 120 + code / 2) // 5) * 5
-
-
-def minutes_of_exercises(notebook) -> int:
-    """The sum of what the exercises say themselves."""
-    statements = [c.source for c in notebook.cells if "exercise" in c.metadata.get("tags", [])]
-    return sum(int(re.search(r"\. (\d+) minutes\. Difficulty", text)[1]) for text in statements)
 
 
 def cost_line(stem: str) -> str:
@@ -74,29 +68,23 @@ def cost_line(stem: str) -> str:
     download = "no download"
     if "load_parent(" in (NOTEBOOKS / f"{stem}.ipynb").read_text():
         download += " (the parent's weights, 91 MB, come with the installation)"
-    exercises = note.get("minutes_of_exercises", 0)
     return (
-        f"**What it costs.** About {note['minutes_to_read']} minutes to read and try, {exercises} more for the "
-        f"exercises; all cells together run in {note['seconds']} seconds on a CPU with {note['cores']} cores (measured "
-        f"{note['date']}; on a T4 GPU: not measured yet); {download}."
+        f"**What it costs.** About {note['minutes_to_read']} minutes to read and try, {note['minutes_of_exercises']} "
+        f"more for the exercises; all cells together run in {note['seconds']} seconds on a CPU with {note['cores']} "
+        f"cores (measured {note['date']}; on a T4 GPU: not measured yet); {download}."
     )
 
 
-def title(stem: str) -> tuple[str, str]:
-    """A notebook's heading, and the question below it: the first two lines of its first cell after the badges."""
-    cells = json.loads((NOTEBOOKS / f"{stem}.ipynb").read_text())["cells"]
-    lines = [line for line in "".join(cells[1]["source"]).splitlines() if line.strip()]
-    return lines[0].removeprefix("# "), lines[1].strip("*_ ")
-
-
 def table() -> str:
+    import nbformat
+
     rows = [
         "| notebook | the question it answers | seconds on 2 CPU cores | memory, MiB | seconds on a GPU |",
         "|---|---|---|---|---|",
     ]
     for stem, note in json.loads(NOTES.read_text()).items():
-        name, question = title(stem)
-        memory = note.get("memory_mib") or "not measured"
+        name, question = title_and_question(nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4))
+        memory = note["memory_mib"] or "not measured"
         rows.append(f"| [{name}](notebooks/{stem}.ipynb) | {question} | {note['seconds']} | {memory} | not measured |")
     return "\n".join(rows)
 

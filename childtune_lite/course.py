@@ -17,11 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import executed
-from .course_cells import groups
+from .course_cells import HERE, groups, notebook_paths
 from .course_copies import recall, solutions, student
 from .course_nbgrader import CONFIG, source
-
-HERE = Path(__file__).resolve().parent.parent / "notebooks"
 
 
 def build(out: Path, notebooks: Path = HERE, only=(), workers: int = 1, run: bool = True) -> list[Path]:
@@ -60,12 +58,7 @@ def execute(path: Path, threads: int | None = None) -> None:
 
 
 def _chosen(notebooks: Path, only) -> list[Path]:
-    paths = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
-    if not paths:
-        raise ValueError(
-            f"notebooks={str(notebooks)!r}: no notebooks there; give the folder of a clone, --notebooks DIR"
-        )
-    known = {path.name[:2]: path for path in paths}
+    known = {path.name[:2]: path for path in notebook_paths(notebooks)}
     if unknown := [number for number in only if number not in known]:
         raise ValueError(f"only={unknown[0]!r}: the notebooks are {', '.join(known)}")
     return [path for number, path in known.items() if not only or number in only]

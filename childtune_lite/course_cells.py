@@ -1,4 +1,4 @@
-"""Find the exercises in a notebook: four cells in a row, tagged exercise, stub, check, hints.
+"""Find the notebooks of a collection, and in them the exercises: four cells, tagged exercise, stub, check, hints.
 
 The solution stands once, in the notebook: a code block in the last `<details>` of the hints. Everything the teacher's
 build makes (`childtune_lite.course`) is cut from these four cells.
@@ -6,7 +6,9 @@ build makes (`childtune_lite.course`) is cut from these four cells.
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
+HERE = Path(__file__).resolve().parent.parent / "notebooks"
 TAGS = ("exercise", "stub", "check", "hints")
 STATEMENT = re.compile(
     r"### Exercise (?P<name>\d\d\.\d): (?P<title>.+)\n\n"
@@ -35,8 +37,28 @@ class Group:
     solution: str | None
 
     @property
+    def answer(self) -> str:
+        """What the check cell hands over: the name of a function or of a variable."""
+        return self.check.rstrip(")").rsplit(", ", 1)[1]
+
+    @property
     def is_code(self) -> bool:
         return self.kind == "Write the code"
+
+
+def notebook_paths(folder: Path = HERE) -> list[Path]:
+    """The notebooks of a collection, in order. ValueError where there are none."""
+    paths = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    if not paths:
+        raise ValueError(f"notebooks={str(folder)!r}: no notebooks there; give the folder of a clone, --notebooks DIR")
+    return paths
+
+
+def title_and_question(notebook) -> tuple[str, str]:
+    """A notebook's heading, and the question below it."""
+    first = next(cell.source for cell in notebook.cells if cell.source.startswith("# "))
+    heading, question = [line for line in first.splitlines() if line.strip()][:2]
+    return heading.removeprefix("# "), question.strip("*_ ")
 
 
 def tag_of(cell) -> str | None:

@@ -50,12 +50,11 @@ def marked(group: Group) -> str:
 
 def _graded(group: Group) -> str:
     """The learner's check, which never stops the notebook, then the tests that a student's copy does not show."""
-    answer = group.check.rstrip(")").rsplit(", ", 1)[1]
     return (
         f"{group.check}\n"
         "### BEGIN HIDDEN TESTS\n"
-        f'ct.exercises.require("{group.name}", {answer})\n'
-        f'ct.exercises.require("{group.name}", {answer}, hidden=True)\n'
+        f'ct.exercises.require("{group.name}", {group.answer})\n'
+        f'ct.exercises.require("{group.name}", {group.answer}, hidden=True)\n'
         "### END HIDDEN TESTS"
     )
 

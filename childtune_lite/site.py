@@ -11,7 +11,8 @@ import re
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent.parent / "notebooks"
+from .course_cells import HERE, notebook_paths, title_and_question
+
 # Against nbconvert's own style sheet, where its colours are too pale to read or a link is told by colour alone.
 STYLE = """
 main { max-width: 60rem; margin: 0 auto; padding: 0 1rem; }
@@ -41,17 +42,13 @@ def build(out: Path, notebooks: Path = HERE, mathjax: str | None = None) -> list
     exporter = HTMLExporter(**({"mathjax_url": mathjax} if mathjax else {}))
     out.mkdir(parents=True, exist_ok=True)
     pages, rows = [], []
-    for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
+    for path in notebook_paths(notebooks):
         notebook = nbformat.read(path, as_version=4)
-        title, question = _first_lines(notebook)
+        title, question = title_and_question(notebook)
         page, _ = exporter.from_notebook_node(notebook)
         pages.append(out / f"{path.stem}.html")
         pages[-1].write_text(readable(page, notebook, title), encoding="utf-8")
         rows.append(f'<li><a href="{path.stem}.html">{title}</a><br>{question}</li>')
-    if not pages:
-        raise ValueError(
-            f"notebooks={str(notebooks)!r}: no notebooks there; give the folder of a clone, --notebooks DIR"
-        )
     index = out / "index.html"
     index.write_text(INDEX.format(style=STYLE, rows="\n".join(rows)), encoding="utf-8")
     return [index, *pages]
@@ -94,12 +91,6 @@ def descriptions(notebook) -> list[str]:
         for output in cell.get("outputs", [])
         if "image/png" in output.get("data", {})
     ]
-
-
-def _first_lines(notebook) -> tuple[str, str]:
-    first = next(cell.source for cell in notebook.cells if cell.source.startswith("# "))
-    lines = [line for line in first.splitlines() if line.strip()]
-    return lines[0].removeprefix("# "), lines[1].strip("*_ ")
 
 
 def main(arguments=None) -> int:

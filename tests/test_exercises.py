@@ -26,11 +26,11 @@ CASES = [
 ]
 
 
-def answer_in(source: str, check: str):
-    """Run a cell as the notebook would, and return what its check cell hands over."""
+def answer_in(source: str, name: str):
+    """Run a cell as the notebook would, and return the function or variable of this name."""
     room = {"torch": torch}
     exec(source, room)
-    return room[check.rstrip(")").rsplit(", ", 1)[1]]
+    return room[name]
 
 
 @pytest.mark.parametrize("number", exercises.FILES)
@@ -49,7 +49,7 @@ def test_each_notebook_has_its_exercises(number):
 @pytest.mark.parametrize("name", GROUPS)
 def test_the_solution_passes(name):
     group = GROUPS[name]
-    answer = answer_in(group.solution, group.check)
+    answer = answer_in(group.solution, group.answer)
     assert exercises.exercise(name).report(answer).text.startswith("solved"), exercises.exercise(name).report(answer)
     exercises.require(name, answer)
     exercises.require(name, answer, hidden=True)
@@ -58,7 +58,7 @@ def test_the_solution_passes(name):
 @pytest.mark.parametrize("name", GROUPS)
 def test_the_stub_is_not_attempted_and_stops_nothing(name, capsys):
     group = GROUPS[name]
-    stub = answer_in(group.stub, group.check)
+    stub = answer_in(group.stub, group.answer)
     exercises.check(name, stub)
     printed = capsys.readouterr().out
     assert printed == f"Exercise {name}: not attempted yet. Fill in the cell above, run it, then run this one.\n"
@@ -114,7 +114,7 @@ def test_cases_are_many_and_hidden_ones_are_others(name):
 def test_solving_is_counted_for_the_session(capsys):
     exercises._solved.clear()
     group = GROUPS["01.2"]
-    exercises.check("01.2", answer_in(group.solution, group.check))
+    exercises.check("01.2", answer_in(group.solution, group.answer))
     assert "Solved in this notebook: 1 of 5." in capsys.readouterr().out
 
 

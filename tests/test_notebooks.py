@@ -11,6 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from childtune_lite.course_cells import tag_of
+
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 UNCOMPARED = {"nbval-skip", "nbval-ignore-output", "nbval-raises-exception", "raises-exception", "skip-execution"}
@@ -40,10 +42,6 @@ def markdown_cells(notebook):
 
 def tags(cell):
     return set(cell.metadata.get("tags", []))
-
-
-def is_exercise(cell):
-    return bool(tags(cell) & {"exercise", "stub", "check", "hints"})
 
 
 def is_uncompared(cell):
@@ -147,12 +145,12 @@ def test_cells_are_short_and_prose_does_not_pile_up(path):
     lengths = [len(cell.source.splitlines()) for cell in code_cells(notebook)]
     assert statistics.median(lengths) <= 8
     assert max(lengths) <= 30
-    told = [cell for cell in notebook.cells if not is_exercise(cell)]  # exercises are counted apart, below
+    told = [cell for cell in notebook.cells if not tag_of(cell)]  # exercises are counted apart, below
     assert 20 <= len(told) <= 70
     assert sum(words(cell.source) for cell in told if cell.cell_type == "markdown") <= 2000
     gap = 0
     for cell in notebook.cells[3:]:
-        gap = gap + words(cell.source) if cell.cell_type == "markdown" and not is_exercise(cell) else 0
+        gap = gap + words(cell.source) if cell.cell_type == "markdown" and not tag_of(cell) else 0
         assert gap <= 130, f"{gap} words of prose before {cell.id}"
 
 

@@ -48,9 +48,9 @@ def compare(got, wanted, tolerance: float | None = None, dtypes: bool = True) ->
         got = got.tolist()  # three numbers in an array are three numbers
     have, want = dict(leaves(got)), dict(leaves(wanted))
     if got is None and wanted is not None:
-        return _unlike("your function returned None: does its last line begin with `return`?")
+        return unlike("your function returned None: does its last line begin with `return`?")
     if set(have) != set(want):
-        return _unlike(f"the result has other parts: {_names(have)} where {_names(want)} was wanted")
+        return unlike(f"the result has other parts: {_names(have)} where {_names(want)} was wanted")
     parts = [_one(path, have[path], want[path], tolerance, dtypes) for path in want]
     problem = next((part.problem for part in parts if part.problem), None)
     shapes = {part.shape for part in parts}
@@ -63,7 +63,8 @@ def compare(got, wanted, tolerance: float | None = None, dtypes: bool = True) ->
     )
 
 
-def _unlike(problem: str) -> Comparison:
+def unlike(problem: str) -> Comparison:
+    """A result that cannot be compared with the wanted one, and why."""
     return Comparison(False, False, float("inf"), "not comparable", problem)
 
 
@@ -82,7 +83,7 @@ def _names(parts, most: int = 6) -> str:
 def _one(path, got, want, tolerance, dtypes) -> Comparison:
     if isinstance(want, bool) and isinstance(got, bool) and got != want:  # a fact about what was observed
         yes = {True: "yes", False: "no"}
-        return _unlike(f"{_name(path)}: {yes[got]}, wanted {yes[want]}")
+        return unlike(f"{_name(path)}: {yes[got]}, wanted {yes[want]}")
     if isinstance(want, str | None) or isinstance(got, str | None):
         same = got == want
         problem = None if same else f"{_name(path)} is {got!r}, wanted {want!r}"
@@ -90,7 +91,7 @@ def _one(path, got, want, tolerance, dtypes) -> Comparison:
     try:
         a = torch.as_tensor(got)
     except (TypeError, ValueError, RuntimeError):
-        return _unlike(f"{_name(path)} is a {type(got).__name__}, which is no tensor or number")
+        return unlike(f"{_name(path)} is a {type(got).__name__}, which is no tensor or number")
     b = torch.as_tensor(want)
     if a.shape != b.shape:
         shape = f"{tuple(a.shape)}, wanted {tuple(b.shape)}"

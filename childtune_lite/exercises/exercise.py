@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .compare import Comparison, compare, leaves
+from .compare import Comparison, compare, leaves, unlike
 
 SEED, HIDDEN_SEED = 0, 7_001
 
@@ -110,11 +110,10 @@ class Code(Exercise):
 
     def compare(self, got, wanted) -> Comparison:
         if isinstance(got, Changed):
-            return Comparison(False, False, float("inf"), "-", f"your function writes into its argument `{got}`")
+            return unlike(f"your function writes into its argument `{got}`")
         if isinstance(got, Exception):
             text = (str(got).strip() or "no message").splitlines()[0]
-            said = f"it stopped{got.where} with {type(got).__name__}: {text}"
-            return Comparison(False, False, float("inf"), "-", said)
+            return unlike(f"it stopped{got.where} with {type(got).__name__}: {text}")
         return compare(got, wanted, self.tolerance, self.dtypes)
 
     def diagnose(self, failed, n_cases: int) -> str:
