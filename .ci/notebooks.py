@@ -41,7 +41,7 @@ def execute(path: Path) -> None:
     notebook.nbformat_minor = 5
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
-    notes = json.loads(NOTES.read_text()) if NOTES.exists() else {}
+    notes = json.loads(NOTES.read_text(encoding="utf-8")) if NOTES.exists() else {}
     notes[path.stem] = {
         "seconds": round(cost["seconds"]),
         "memory_mib": cost["memory_mib"],
@@ -51,7 +51,7 @@ def execute(path: Path) -> None:
         "minutes_to_read": minutes_to_read(notebook),
         "minutes_of_exercises": sum(group.minutes for group in groups(notebook)),
     }
-    NOTES.write_text(json.dumps(dict(sorted(notes.items())), indent=2) + "\n")
+    NOTES.write_text(json.dumps(dict(sorted(notes.items())), indent=2) + "\n", encoding="utf-8")
     print(f"{path.stem}: {cost['seconds']:.0f} s, {cost['memory_mib']} MiB, {len(notebook.cells)} cells")
 
 
@@ -64,9 +64,9 @@ def minutes_to_read(notebook) -> int:
 
 
 def cost_line(stem: str) -> str:
-    note = json.loads(NOTES.read_text())[stem]
+    note = json.loads(NOTES.read_text(encoding="utf-8"))[stem]
     download = "no download"
-    if "load_parent(" in (NOTEBOOKS / f"{stem}.ipynb").read_text():
+    if "load_parent(" in (NOTEBOOKS / f"{stem}.ipynb").read_text(encoding="utf-8"):
         download += " (the parent's weights, 91 MB, come with the installation)"
     return (
         f"**What it costs.** About {note['minutes_to_read']} minutes to read and try, {note['minutes_of_exercises']} "
@@ -82,7 +82,7 @@ def table() -> str:
         "| notebook | the question it answers | seconds on 2 CPU cores | memory, MiB | seconds on a GPU |",
         "|---|---|---|---|---|",
     ]
-    for stem, note in json.loads(NOTES.read_text()).items():
+    for stem, note in json.loads(NOTES.read_text(encoding="utf-8")).items():
         name, question = title_and_question(nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4))
         memory = note["memory_mib"] or "not measured"
         rows.append(f"| [{name}](notebooks/{stem}.ipynb) | {question} | {note['seconds']} | {memory} | not measured |")
@@ -114,9 +114,9 @@ def main(command: str, *names: str) -> int:
             execute(path)
     elif command == "stamp":
         for path, text in stamped().items():
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
     elif command == "check":
-        stale = [path.name for path, text in stamped().items() if path.read_text() != text]
+        stale = [path.name for path, text in stamped().items() if path.read_text(encoding="utf-8") != text]
         print("out of step, run `python .ci/notebooks.py stamp`: " + ", ".join(stale) if stale else "in step")
         return bool(stale)
     else:

@@ -73,16 +73,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m childtune_lite.bench", description=__doc__.split("\n")[0])
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--parent", default="minilm", help="minilm, a folder, or a name on the Hub")
-    parser.add_argument("--out", type=Path, help="default: notebooks/results/bench_DEVICE.json; with --quick: nowhere")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="default: bench_DEVICE.json in a clone's notebooks/results, else here",
+    )
     parser.add_argument("--quick", action="store_true", help="tiny sizes: runs all the code, measures nothing of worth")
     chosen = parser.parse_args(arguments)
     if chosen.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device cuda: this PyTorch sees no GPU. The CPU rows run with --device cpu")
-    origin = provenance(chosen.device)
+    results = ROOT / "notebooks" / "results"  # of a clone; an installed package has none, and writes where you are
+    usual = (results if results.is_dir() else Path()) / f"bench_{chosen.device}.json"
+    out = chosen.out or (None if chosen.quick else usual)
+    if out and not out.parent.is_dir():  # now, and not after minutes of measuring
+        parser.error(f"--out {out}: the folder {out.parent} does not exist")
+    source = provenance(chosen.device)
     bench = make_bench(chosen.parent, chosen.device, chosen.quick)
     found = measure(bench)
     print(table(found))
-    out = chosen.out or (None if chosen.quick else ROOT / "notebooks" / "results" / f"bench_{chosen.device}.json")
     if out is not None:
         settings = {
             "parent": "tiny" if chosen.quick else chosen.parent, "steps": bench.steps, "batch": bench.examples,
@@ -90,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
         }  # fmt: skip
         lines = [asdict(row) | {"met": row.met} for row in found]
         what = "speed and memory of the masks, against the same optimizer without one"
-        text = json.dumps({"what": what, "provenance": origin, "settings": settings, "rows": lines}, indent=2)
+        text = json.dumps({"what": what, "provenance": source, "settings": settings, "rows": lines}, indent=2)
         out.write_text(text + "\n", encoding="utf-8")
         print(f"written to {out}")
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 
 import torch
@@ -15,6 +14,7 @@ from . import views
 from .bench_rows import Bench, Row, interleaved, ratio_row
 from .child import Child
 from .fisher import fisher_scores
+from .origin import process_bytes
 from .plots.style import png
 from .recorder import gradient_statistics
 
@@ -50,10 +50,7 @@ def _memory(what: str, device: str) -> int | None:
     """Bytes of this process now (VmRSS) or at its peak (VmHWM); None where the system does not tell."""
     if device.startswith("cuda"):
         return torch.cuda.memory_allocated() if what == "VmRSS" else torch.cuda.max_memory_allocated()
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return None
-    return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith(what))
+    return process_bytes(what)
 
 
 def import_rows(bench: Bench) -> list[Row]:

@@ -15,6 +15,7 @@ import torch
 from .child import Child
 from .fisher import encoder_scope, fisher_scores
 from .masks import BernoulliMask
+from .memory import tensor_bytes
 
 P_F, P_D = 0.3, 0.2
 
@@ -161,11 +162,11 @@ def memory_rows(bench: Bench) -> list[Row]:
     params = [p for group in optimizer.param_groups for p in group["params"]]
     scope = {id(model.get_parameter(name)) for name in child.indices}
     mine = [p for p in params if hasattr(p, "child_slice") or id(p) in scope]
-    held = sum(_bytes(p.grad) for p in mine if p.grad is not None)
+    held = tensor_bytes(p.grad for p in mine)
     optimizer.step()
-    state = sum(_bytes(x) for p in mine for x in optimizer.state.get(p, {}).values() if x.dim())
-    index = sum(_bytes(i) for i in child.indices.values())
-    dense = sum(_bytes(model.get_parameter(name)) for name in child.indices)
+    state = tensor_bytes(x for p in mine for x in optimizer.state.get(p, {}).values() if x.dim())
+    index = tensor_bytes(child.indices.values())
+    dense = tensor_bytes(model.get_parameter(name) for name in child.indices)
     share = child.size / child.total
     return [
         Row(
@@ -183,10 +184,6 @@ def memory_rows(bench: Bench) -> list[Row]:
             note=f"{held / 1e6:.1f} MB; dense {dense / 1e6:.1f} MB",
         ),
     ]
-
-
-def _bytes(tensor: torch.Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
 
 
 def fisher_rows(bench: Bench) -> list[Row]:

@@ -15,7 +15,7 @@ import torch
 
 from .compact import CompactJoint, Slice
 from .draws import make_key, random_int32
-from .hooks import Joint, clean_name, install_guard
+from .hooks import KEY, Joint, clean_name, install_guard
 from .lean import LeanJoint
 from .selection import check_order, number_to_choose, score_keys, select_top
 
@@ -173,19 +173,23 @@ class Child:
 
     @classmethod
     def load(cls, path: str | Path) -> "Child":
-        """Read a child that `save` wrote."""
-        from safetensors import safe_open
+        """Read a child that `save` wrote; ValueError on any other file."""
+        from safetensors import SafetensorError, safe_open
 
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != "childtune_lite.Child/1":
-                raise ValueError(f"path={str(path)!r} is a safetensors file, but not one that Child.save wrote")
-            return cls({name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["shapes"]))  # noqa: SIM118
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                metadata = file.metadata() or {}
+                indices = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(f"path={str(path)!r} is no safetensors file, or a damaged one: {error}") from error
+        if metadata.get("format") != "childtune_lite.Child/1":
+            raise ValueError(f"path={str(path)!r} is a safetensors file, but not one that Child.save wrote")
+        return cls(indices, json.loads(metadata["shapes"]))
 
     @classmethod
     def from_state_dict(cls, state_dict: dict) -> "Child":
         """The child that travels in an `optimizer.state_dict()`: to resume where only that was saved."""
-        state = state_dict.get("child_tuning") or {}
+        state = state_dict.get(KEY) or {}
         if state.get("kind") != "Child":
             raise ValueError("state_dict is not of an optimizer with a Child attached: no child travels in it")
         return cls(state["indices"], state["shapes"])

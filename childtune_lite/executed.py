@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+from .origin import process_bytes
+
 # Without these, progress bars and warnings about them would be part of the outputs.
 QUIET = {
     "TQDM_DISABLE": "1",
@@ -32,17 +34,9 @@ def run(notebook, folder: Path, settings: dict[str, str] | None = None, timeout:
     with client.setup_kernel(env=env):
         for place, cell in enumerate(notebook.cells):
             client.execute_cell(cell, place)
-        memory = _peak(client.km.provisioner.pid)
+        peak = process_bytes("VmHWM", client.km.provisioner.pid)
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # time stamps would change at every run
         for output in cell.get("outputs", []):  # without its kernel a widget shows nothing, and would hide its picture
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-    return {"seconds": time.perf_counter() - start, "memory_mib": memory}
-
-
-def _peak(process: int) -> int | None:
-    status = Path(f"/proc/{process}/status")
-    if not status.exists():
-        return None
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) // 1024
+    return {"seconds": time.perf_counter() - start, "memory_mib": peak and peak // 2**20}

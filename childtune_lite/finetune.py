@@ -10,6 +10,7 @@ import torch
 
 from .child import Child
 from .hooks import check_share
+from .modes import in_mode
 from .neighbours import fold
 from .parents import draw_head
 from .precision import Precision
@@ -22,6 +23,8 @@ class Result:
     """What a run leaves behind.
 
     Attributes:
+        recipe, settings: what was run.
+        child: the `Child` of a recipe that has one, else None.
         model: the tuned copy of the parent, in evaluation mode.
         metrics: {"validation": {metric: value}, "ood": {...} if the task has that split}, measured after the last step.
         steps: one dict a step: step, epoch, loss, lr, grad_norm (before clipping); in F also p, as it was then.
@@ -50,7 +53,7 @@ def finetune(parent: torch.nn.Module, task, recipe: str = "F", *, progress: bool
         parent, task: as `load_parent` and `load_task` return them.
         recipe: a key of `RECIPES`: "vanilla", "F", "D", or one of the controls.
         progress: show a progress bar.
-        settings: p=0.3, lr=2e-4, epochs=3, batch_size=16, seed=0 and the others that `Run` explains.
+        settings: p=0.3, lr=2e-4, epochs=3, batch_size=16, seed=0 and the others; `Run` explains them all.
 
     The global random state is left as it was found.
     """
@@ -72,9 +75,11 @@ class Run:
     Args:
         parent, task, recipe: see `finetune`.
         p: the paper's p_F or p_D, in (0, 1]; recipes without a mask ignore it.
+        epochs, batch_size: passes over `task.train`, and examples in a step.
         lr: peak learning rate of AdamW. It rises over the first `warmup` share of the steps, then falls to 0.
         seed: draws the head, the data order, dropout and the mask, each from a random source of its own. Two recipes
             with the same seed see the same batches and drop the same units, so their runs pair.
+        weight_decay: AdamW's, on matrices only.
         max_grad_norm: the whole gradient is clipped to this norm before it is masked, as in the released code.
         estimator: of the Fisher scores that choose the child; see `fisher.py`.
         scope: which parameters are masked; None means all for F, the encoder's blocks for D.
@@ -112,6 +117,7 @@ class Run:
         precision: str = "float32",
     ):
         check_share(p)
+        _check_settings(epochs, warmup, max_grad_norm, record_every)
         if task.num_labels != parent.config.num_labels:
             raise ValueError(
                 f"parent has num_labels={parent.config.num_labels}, task {task.name!r} has {task.num_labels}: "
@@ -197,6 +203,18 @@ class Run:
         self.result.seconds["total"] += time.perf_counter() - start
 
 
+def _check_settings(epochs, warmup, max_grad_norm, record_every) -> None:
+    """What PyTorch would take without a word, and train nothing, or uphill."""
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+        raise ValueError(f"epochs={epochs!r}: expected a whole number of passes, at least 1")
+    if not 0 <= warmup <= 1:
+        raise ValueError(f"warmup={warmup!r}: expected a share of the steps, from 0 to 1")
+    if not max_grad_norm > 0:
+        raise ValueError(f"max_grad_norm={max_grad_norm!r}: expected a length above 0; float('inf') clips nothing")
+    if isinstance(record_every, bool) or not isinstance(record_every, int) or record_every < 0:
+        raise ValueError(f"record_every={record_every!r}: expected a whole number of steps; 0 records nothing")
+
+
 def _all_batches(task, s: dict) -> Iterator[tuple[int, dict]]:
     for epoch in range(s["epochs"]):
         for batch in task.batches("train", s["batch_size"], seed=1000 * s["seed"] + epoch):
@@ -219,11 +237,9 @@ def _record(result: Result, arm, step: int) -> None:
 @torch.no_grad()
 def predict(model: torch.nn.Module, task, split: str, batch_size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits (examples, classes) and labels (examples,) of a whole split, on the CPU, in evaluation mode."""
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
-    logits, labels = [], []
-    for batch in task.batches(split, batch_size):
-        labels.append(batch.pop("labels"))
-        logits.append(model(**{key: value.to(device) for key, value in batch.items()}).logits.cpu().float())
-    model.train(was_training)
+    device, logits, labels = next(model.parameters()).device, [], []
+    with in_mode(model):
+        for batch in task.batches(split, batch_size):
+            labels.append(batch.pop("labels"))
+            logits.append(model(**{key: value.to(device) for key, value in batch.items()}).logits.cpu().float())
     return torch.cat(logits), torch.cat(labels)

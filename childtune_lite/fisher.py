@@ -11,16 +11,16 @@ Three estimators, which differ in what is squared:
 Taught in notebook 03. How the per-example squares come at about the cost of a plain pass: `per_example.py`.
 """
 
-import re
 from collections.abc import Callable, Iterable
 
 import torch
 
-from .hooks import check_scope
+from .hooks import check_scope, clean_name
+from .modes import in_mode
 from .per_example import PerExampleSquares
+from .recorder import NUMBERED_BLOCK
 
 ESTIMATORS = ("per_example", "per_batch", "expected")
-_NUMBERED_BLOCK = re.compile(r"(^|\.)(layer|layers|h|blocks?)\.\d+\.")
 
 
 def encoder_scope(name: str) -> bool:
@@ -29,13 +29,13 @@ def encoder_scope(name: str) -> bool:
     Embeddings, pooler and head are outside it and always train. It is the paper's scope for BERT, made explicit: the
     released filter `'layer' in name` also matches, or misses, whatever happens to be called so.
     """
-    return _NUMBERED_BLOCK.search(name) is not None
+    return NUMBERED_BLOCK.search(name) is not None
 
 
 def scoped_parameters(model: torch.nn.Module, scope: Callable[[str], bool]) -> dict[str, torch.nn.Parameter]:
     """The trainable parameters of the masked scope by name; a scope that matches none is an error."""
     check_scope(scope)
-    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    trainable = {clean_name(name): p for name, p in model.named_parameters() if p.requires_grad}
     chosen = {name: p for name, p in trainable.items() if scope(name)}
     if not chosen:
         names = list(trainable) or ["(no trainable parameter)"]
@@ -79,23 +79,18 @@ def fisher_scores(
     params = scoped_parameters(model, scope)
     device = next(iter(params.values())).device
     scores = {name: torch.zeros(p.shape, dtype=torch.float32, device=device) for name, p in params.items()}
-    was_training = {module: module.training for module in model.modules()}
     squares = PerExampleSquares(model, params, scores, expected=estimator == "expected")
     count = 0
-    try:
-        model.train(dropout_seed is not None)
-        with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.enable_grad():
-            if dropout_seed is not None:
-                torch.manual_seed(dropout_seed)
-            for batch in batches:
-                batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
-                if estimator == "per_batch":
-                    count += _add_squared_batch_gradient(model, batch, params, scores)
-                else:
-                    count += squares.add(batch)
-    finally:
-        for module, mode in was_training.items():
-            module.training = mode
+    random_state = torch.random.fork_rng([device] if device.type == "cuda" else [])
+    with in_mode(model, training=dropout_seed is not None), random_state, torch.enable_grad():
+        if dropout_seed is not None:
+            torch.manual_seed(dropout_seed)
+        for batch in batches:
+            batch = {k: v.to(device) if torch.is_tensor(v) else v for k, v in batch.items()}
+            if estimator == "per_batch":
+                count += _add_squared_batch_gradient(model, batch, params, scores)
+            else:
+                count += squares.add(batch)
     if all_ranks:
         count = _sum_over_ranks(scores, count, device)
     if count == 0:

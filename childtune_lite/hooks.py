@@ -64,6 +64,12 @@ def _check_mask_in_place(optimizer, args, kwargs) -> None:
             )
 
 
+def step_was_taken(optimizer: torch.optim.Optimizer) -> bool:
+    """For a hook after the step: False when GradScaler found an infinite gradient, and a fused step did nothing."""
+    found_inf = getattr(optimizer, "found_inf", None)  # set by GradScaler around the step of a fused optimizer
+    return found_inf is None or not bool(found_inf)
+
+
 class Joint:
     """A mask's place on one optimizer. Subclasses say what happens when a step begins and when it ends."""
 
@@ -123,8 +129,7 @@ class Joint:
         return (optimizer, masked_closure, *args[2:]), {k: v for k, v in kwargs.items() if k != "closure"}
 
     def _on_step_end(self, optimizer, args, kwargs) -> None:
-        found_inf = getattr(optimizer, "found_inf", None)  # set by GradScaler around the step of a fused optimizer
-        self.after_step(taken=found_inf is None or not bool(found_inf))
+        self.after_step(taken=step_was_taken(optimizer))
 
     def _on_state_dict(self, optimizer, state_dict) -> None:
         state_dict[KEY] = {"kind": self.kind, **self.state()}

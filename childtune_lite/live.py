@@ -20,6 +20,11 @@ _P = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _BREATH = 0.01  # seconds between two steps in which the kernel hears its messages
 
 
+def _check_p(p) -> None:
+    if p not in _P:
+        raise ValueError(f"p={p!r}: the slider has the values {', '.join(map(str, _P))}")
+
+
 class Throttle:
     """When to draw: at most 5 times a second, and for at most a tenth of the time."""
 
@@ -53,8 +58,7 @@ class LiveTraining:
     """
 
     def __init__(self, parent: torch.nn.Module, task, *, p: float = 0.3, record_every: int = 2, **settings):
-        if p not in _P:
-            raise ValueError(f"p={p!r}: the slider has the values {', '.join(map(str, _P))}")
+        _check_p(p)
         self._new_run = lambda: Run(parent, task, "F", p=self.p, record_every=record_every, **settings)
         self._throttle, self._task, self.running = Throttle(), None, False
         try:
@@ -94,14 +98,19 @@ class LiveTraining:
 
     @p.setter
     def p(self, value: float) -> None:
+        _check_p(value)
         self.slider.value = value
 
     def start(self) -> None:
         """Go on training in the background, until `stop`, or to the end."""
         if not self.running and not self.finished:
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                raise RuntimeError("start() needs a notebook's event loop; elsewhere use train(steps)") from None
             self.running = True
             self.explorer.forget()
-            self._task = asyncio.get_running_loop().create_task(self._train_in_background())
+            self._task = loop.create_task(self._train_in_background())
             self._show_state()
 
     def stop(self) -> None:

@@ -201,12 +201,13 @@ class _BernoulliJoint(Joint):
                 )
         if state["names"] != self._digest():
             raise ValueError(
-                "state_dict was saved with other parameter names: it belongs to another model or optimizer"
+                "state_dict was saved with other masked parameters: it belongs to another model, optimizer or scope"
             )
         self.mask.step = state["step"]
 
     def _digest(self) -> str:
-        return hashlib.blake2b("\n".join(self.names.values()).encode(), digest_size=8).hexdigest()
+        masked = [name for name in self.names.values() if self.mask.scope is None or self.mask.scope(name)]
+        return hashlib.blake2b("\n".join(masked).encode(), digest_size=8).hexdigest()
 
     def remove(self) -> None:
         super().remove()

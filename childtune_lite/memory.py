@@ -11,7 +11,6 @@ import torch
 from .hooks import check_share
 
 RECIPES = ("AdamW", "F", "D", "D lean")
-PARTS = ("weights", "gradients", "moments", "child")
 WIDTHS = {"float32": 4, "bfloat16": 2}  # bytes a number: of weights, gradients and moments alike
 
 

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from .draws import make_key
+from .hooks import step_was_taken
 
 LORA_RANK = 8
 PULL = 10.0  # of `decay_to_parent`, times the learning rate at each step
@@ -93,6 +94,8 @@ def pull_to_parent(optimizer: torch.optim.Optimizer, model: nn.Module, pull: flo
 
     @torch.no_grad()
     def pull_back(optimizer, args, kwargs):
+        if not step_was_taken(optimizer):
+            return
         for group in optimizer.param_groups:
             for param in group["params"]:
                 if param in start:

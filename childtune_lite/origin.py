@@ -35,6 +35,8 @@ def cpu() -> str:
 
 def commit() -> str | None:
     """The commit, with a + when the module's files differ from it; None outside a checkout."""
+    if not (ROOT / ".git").exists():  # installed: a repository further up would be somebody else's
+        return None
     try:
         head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
         changed = subprocess.run(
@@ -43,3 +45,10 @@ def commit() -> str | None:
     except OSError:
         return None
     return head.stdout.strip() + "+" * bool(changed.stdout.strip()) if head.returncode == 0 else None
+
+
+def process_bytes(what: str, process: int | str = "self") -> int | None:
+    """Resident bytes of a process now (what="VmRSS") or at its peak ("VmHWM"); None where the system does not tell."""
+    status = Path(f"/proc/{process}/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:")), None)

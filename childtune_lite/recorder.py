@@ -8,13 +8,13 @@ import re
 
 import torch
 
-_BLOCK = re.compile(r"(?:^|\.)(?:layer|layers|h|blocks?)\.(\d+)\.")
+NUMBERED_BLOCK = re.compile(r"(?:^|\.)(?:layer|layers|h|blocks?)\.(\d+)\.")  # "bert.encoder.layer.3. ...", "h.3. ..."
 STATISTICS = ("mean", "std", "norm", "zeros", "cosine")
 
 
 def layer_of(name: str) -> str:
     """The layer a parameter belongs to: "layer 3" for a numbered block, else "embeddings" or "head"."""
-    block = _BLOCK.search(name)
+    block = NUMBERED_BLOCK.search(name)
     if block:
         return f"layer {block[1]}"
     return "embeddings" if "embed" in name else "head"

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from .modes import in_mode
+
 
 @dataclass
 class Sharpness:
@@ -42,14 +44,11 @@ class Loss:
         """The share of each batch in the mean loss, one after the other: only one graph is alive at a time."""
         from torch.nn.attention import SDPBackend, sdpa_kernel
 
-        was_training = self.model.training
-        self.model.eval()
         # The fused attention kernels have no second derivative; the plain formula has.
-        with sdpa_kernel(SDPBackend.MATH):
+        with in_mode(self.model), sdpa_kernel(SDPBackend.MATH):
             for batch in self.batches:
                 loss = torch.func.functional_call(self.model, params, kwargs=batch).loss
                 yield loss * (len(batch["labels"]) / self.examples)
-        self.model.train(was_training)
 
     @torch.no_grad()
     def value(self) -> float:
@@ -64,7 +63,7 @@ class Loss:
 
     def hessian_product(self, vector: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Hessian times vector, both as a tensor a parameter."""
-        params = {name: p.requires_grad_() for name, p in self.params.items()}
+        params = {name: p.detach().requires_grad_() for name, p in self.params.items()}  # the same memory
         total = {name: torch.zeros_like(p) for name, p in params.items()}
         for loss in self._parts(params):
             gradient = torch.autograd.grad(loss, list(params.values()), create_graph=True, allow_unused=True)
@@ -74,8 +73,6 @@ class Loss:
             for name, h in zip(params, second, strict=True):
                 if h is not None:
                     total[name] += h
-        for p in self.params.values():
-            p.requires_grad_(False)
         return total
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from .recipes import RECIPES
 
 _PLAN = {"what", "parent", "device", "precision", "workers", "threads", "settings", "grid", "arms", "experiments"}
+_SETTINGS = {"p", "epochs", "batch_size", "warmup", "weight_decay", "max_grad_norm", "estimator"}
 _EXPERIMENT = {"name", "tasks", "arms", "seeds", "n_train", "n_eval", "also_on", "lr_from", "sharpness"}
 
 
@@ -134,7 +135,10 @@ def read_plan(path: str | Path) -> Plan:
 
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"plan={str(path)!r}: there is no such file; the plans are notebooks/results/study_*.toml")
+        raise ValueError(
+            f"plan={str(path)!r}: there is no such file. The plans are notebooks/results/study_*.toml in a clone; "
+            "without one, childtune_lite.recorded('study_cpu.toml') says where they lie. Name --out then, too"
+        )
     try:
         text = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -145,9 +149,19 @@ def read_plan(path: str | Path) -> Plan:
         if arm.get("recipe") not in RECIPES:
             raise ValueError(f"[arms.{name}] recipe={arm.get('recipe')!r}: expected one of {', '.join(RECIPES)}")
         _check_known(f"[arms.{name}] lr_of", [arm.get("lr_of", name)], text["arms"])
+        _check_names(f"[arms.{name}]", arm, _SETTINGS | {"recipe", "lr_of"}, {"recipe"})
+    _check_names("[settings]", text.get("settings", {}), _SETTINGS, set())
     for experiment in text["experiments"]:
         _check_names("[[experiments]]", experiment, _EXPERIMENT, _EXPERIMENT - {"also_on", "lr_from", "sharpness"})
+        for key in ("tasks", "arms", "seeds", "n_train"):
+            if not isinstance(experiment[key], list):
+                raise ValueError(f"experiment {experiment['name']!r} {key}={experiment[key]!r}: expected a list")
         _check_known(f"experiment {experiment['name']!r} arms", experiment["arms"], text["arms"])
+        if experiment.get("sharpness", 0) > min(experiment["n_train"]):
+            raise ValueError(
+                f"experiment {experiment['name']!r} sharpness={experiment['sharpness']}: it is measured on training "
+                f"examples, and there are {min(experiment['n_train'])}"
+            )
     names = [experiment["name"] for experiment in text["experiments"]]
     if len(names) != len(set(names)):
         raise ValueError(f"[[experiments]] name: {names} holds a name twice")

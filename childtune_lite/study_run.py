@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 from .finetune import Run, predict
-from .neighbours import fold
-from .origin import origin
+from .neighbours import fold, head_names
+from .origin import origin, process_bytes
 from .parents import load_parent
 from .recorder import layer_of
 from .sharpness import top_eigenvalue
@@ -97,10 +97,10 @@ def _measure(job: Job, device: str, parent: torch.nn.Module, task: Task, others:
 def distances(parent: torch.nn.Module, tuned: torch.nn.Module) -> dict[str, dict]:
     """How far each layer moved: {layer: {"moved": length of the difference, "from": of the parent's weights,
     "share": of entries that changed}}. The head is left out, since the parent has none."""
-    head = {id(p) for p in parent.parameters()} - {id(p) for p in parent.base_model.parameters()}
+    head = head_names(parent)
     after, sums = dict(tuned.named_parameters()), {}
     for name, before in parent.named_parameters():
-        if id(before) in head:
+        if name in head:
             continue
         change = after[name].to(before.device) - before
         layer = layer_of(name).replace("head", "pooler")  # of the body only the pooler is neither block nor embedding
@@ -152,6 +152,4 @@ def _peak(device: str) -> int | None:
     """The most bytes held during the run: on a GPU by tensors, else by the whole process; None where nobody counts."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated()
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), None)
+    return process_bytes("VmHWM")

@@ -128,7 +128,7 @@ def check_arguments(name, tokenizer, folder, label_noise):
             f"tokenizer={type(tokenizer).__name__} cannot pad: give the tokenizer that load_parent returned, and set "
             "its pad_token if it has none"
         )
-    if folder is not None and not str(name).startswith("glue/"):
+    if folder is not None and not str(name).lower().startswith("glue/"):
         raise ValueError(f"folder={str(folder)!r} is for the glue/ tasks; name={str(name)!r} takes none")
     if not isinstance(label_noise, int | float) or not 0 <= label_noise <= 1:
         raise ValueError(f"label_noise={label_noise!r}: give a share from 0 to 1")

@@ -46,12 +46,6 @@ class Landscape:
         sharp, flat = self.bowls(x, y)
         return flat < sharp
 
-    def barrier(self) -> float:
-        """The height of the lowest pass between the bowls, above the sharp minimum."""
-        x = torch.linspace(0, self.distance, 10_001, dtype=torch.float64)
-        line = self.loss(x, torch.zeros_like(x))
-        return (line.max() - line[0]).item()
-
 
 @dataclass(frozen=True)
 class Walk:

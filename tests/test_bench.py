@@ -1,6 +1,7 @@
 """The bench at a tiny size: every row's code runs, and what it writes can be traced. No speed is asserted."""
 
 import json
+import subprocess
 
 import pytest
 import torch
@@ -70,3 +71,21 @@ def test_without_a_gpu_cuda_is_refused(capsys):
     with pytest.raises(SystemExit):
         bench.main(["--device", "cuda"])
     assert "sees no GPU" in capsys.readouterr().err
+
+
+def test_a_folder_that_does_not_exist_is_refused_before_anything_is_measured(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "measure", lambda *_: pytest.fail("it measured first"))
+    with pytest.raises(SystemExit):
+        bench.main(["--quick", "--out", str(tmp_path / "nowhere" / "bench.json")])
+    assert "nowhere does not exist" in capsys.readouterr().err
+
+
+def test_an_installed_package_does_not_claim_a_commit_of_somebody_elses_repository(tmp_path, monkeypatch):
+    from childtune_lite import origin
+
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    who = ["-c", "user.name=x", "-c", "user.email=x@x"]
+    subprocess.run(["git", "-C", str(tmp_path), *who, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    (tmp_path / "site-packages").mkdir()
+    monkeypatch.setattr(origin, "ROOT", tmp_path / "site-packages")
+    assert origin.commit() is None

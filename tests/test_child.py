@@ -340,6 +340,9 @@ def test_file_that_is_no_child_is_refused(tiny, tmp_path):
     save_file({"w": torch.zeros(2)}, str(tmp_path / "x.safetensors"))
     with pytest.raises(ValueError, match="not one that"):
         ct.Child.load(tmp_path / "x.safetensors")
+    (tmp_path / "y.safetensors").write_bytes(b"no safetensors at all")
+    with pytest.raises(ValueError, match="no safetensors file"):
+        ct.Child.load(tmp_path / "y.safetensors")
 
 
 def test_trained_share_counts_what_always_trains(tiny):

@@ -287,3 +287,21 @@ def test_errors_name_the_argument_and_the_way_out(tiny, batches):
         tiny.classifier.weight[0, 0] = float("nan")
     with pytest.raises(ValueError, match="not finite"):
         ct.fisher_scores(tiny, batches)
+
+
+def test_scores_of_a_wrapped_model_go_by_the_names_of_the_model_itself(tiny, batches):
+    """torch.compile and DistributedDataParallel put something in front of each name; a child goes by what is behind."""
+
+    class Wrapper(torch.nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.module = model
+
+        def forward(self, **batch):
+            return self.module(**batch)
+
+    plain = ct.fisher_scores(tiny, batches)
+    wrapped = ct.fisher_scores(Wrapper(tiny), batches)
+    assert plain.keys() == wrapped.keys()
+    assert all(torch.equal(plain[name], wrapped[name]) for name in plain)
+    assert ct.Child.top(wrapped, p=0.3).parameters(Wrapper(tiny))

@@ -12,11 +12,10 @@ PACKAGE = ROOT / "childtune_lite"
 # A room imports only from floors below it.
 FLOORS = {
     "about": 0, "acceptability": 0, "checks": 0, "course_cells": 0, "draws": 0, "entailment": 0, "evidence": 0,
-    "executed": 0, "hooks": 0, "lexicon": 0,
-    "metrics": 0, "origin": 0, "per_example": 0, "precision": 0, "recorder": 0, "records": 0, "sharpness": 0,
-    "shards": 0, "updates": 0, "walks": 0,
-    "compact": 1, "course_copies": 1, "fisher": 1, "grammar": 1, "masks": 1, "memory": 1, "neighbours": 1,
-    "parents": 1, "plots": 1, "selection": 1,
+    "hooks": 0, "lexicon": 0, "metrics": 0, "modes": 0, "origin": 0, "per_example": 0, "precision": 0, "recorder": 0,
+    "records": 0, "shards": 0, "updates": 0, "walks": 0,
+    "compact": 1, "course_copies": 1, "executed": 1, "fisher": 1, "grammar": 1, "masks": 1, "memory": 1,
+    "neighbours": 1, "parents": 1, "plots": 1, "selection": 1, "sharpness": 1,
     "course_nbgrader": 2, "lean": 2, "rows": 2,
     "child": 3, "tasks": 3,
     "delta": 4, "recipes": 4, "views": 4,

@@ -185,6 +185,7 @@ def test_a_look_ahead_is_not_kept(live):
     ("make", "complaint"),
     [
         (lambda parent, task: LiveTraining(parent, task, p=0.33), "p=0.33"),
+        (lambda parent, task: setattr(LiveTraining(parent, task), "p", 0.25), "p=0.25"),
         (lambda parent, task: LiveTraining(parent, task, record_every=0), "record_every=0"),
         (lambda parent, task: training_progress_view(Run(parent, task, "vanilla", device="cpu")), "recipe='vanilla'"),
     ],
@@ -192,3 +193,9 @@ def test_a_look_ahead_is_not_kept(live):
 def test_bad_input_says_what_to_do(parent_and_task, make, complaint):
     with pytest.raises(ValueError, match=complaint):
         make(*parent_and_task)
+
+
+def test_start_outside_a_notebook_says_so_and_leaves_it_stopped(live):
+    with pytest.raises(RuntimeError, match=r"use train\(steps\)"):
+        live.start()
+    assert not live.running

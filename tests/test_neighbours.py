@@ -117,3 +117,18 @@ def test_pull_to_parent_is_decay_with_the_parent_in_the_place_of_zero():
         factor = 1.0 if name in head_names(pulled) else 1 - 0.01 * 20.0
         assert torch.allclose(param - start[name], factor * (moved[name] - start[name]), atol=1e-7), name
     assert any((moved[n] != start[n]).any() for n in moved)
+
+
+def test_a_step_that_a_scaler_skipped_pulls_nothing():
+    model = tiny_bert()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, fused=True)
+    pull_to_parent(optimizer, model, pull=20.0)
+    with torch.no_grad():
+        for param in model.parameters():
+            param.add_(1.0)  # far from where it started
+    before = [p.detach().clone() for p in model.parameters()]
+    scaler = torch.amp.GradScaler("cpu")
+    scaler.scale(model(input_ids=torch.arange(6)[None], labels=torch.tensor([1])).loss).backward()
+    model.classifier.bias.grad.fill_(torch.inf)
+    scaler.step(optimizer)
+    assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))

@@ -118,6 +118,6 @@ def test_overlaps_mark_rows_and_chance(shares):
     ax = drawn(plots.child_overlaps(rows, shares)).axes[0]
     lines = {line.get_label(): line for line in ax.lines}
     for i, p in enumerate(shares):
-        assert list(lines[f"p = {p:g}"].get_xdata()) == [row[i] for row in rows.values()]
+        assert list(lines[f"$p_D$ = {p:g}"].get_xdata()) == [row[i] for row in rows.values()]
         assert list(lines[f"chance at {p:g}"].get_xdata()) == [p, p]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["same", "random"]

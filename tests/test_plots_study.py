@@ -36,15 +36,6 @@ def test_arm_scores_show_every_run():
     assert list(fig.axes[0].lines[-1].get_ydata()) == [0.5, 0.5]
 
 
-@pytest.mark.parametrize("shown", [None, 100])
-def test_example_curves_go_through_the_means(shown):
-    curves = {"vanilla": {100: [1.0, 3.0], 1000: [5.0]}, "F": {1000: [4.0]}}
-    axis = drawn(plots.example_curves(curves, "accuracy", shown)).axes[0]
-    assert list(axis.lines[0].get_ydata()) == [2.0, 5.0]
-    assert [t.get_text() for t in axis.get_xticklabels()] == ["100", "1,000"]
-    assert len(axis.lines) == 2 + 3 + (shown is not None)
-
-
 def test_loss_along_and_layer_bars_show_what_they_get():
     fig = drawn(plots.loss_along({"top": {"F": ([-1.0, 0.0, 1.0], [2.0, 1.0, 3.0])}, "random": {"F": ([0.0], [1.0])}}))
     assert list(fig.axes[0].lines[0].get_ydata()) == [2.0, 1.0, 3.0]

@@ -144,3 +144,7 @@ def test_masks_of_another_run_are_refused(tiny):
     renamed = torch.nn.ParameterList([torch.nn.Parameter(p.detach().clone()) for p in tiny.parameters()])
     with pytest.raises(ValueError, match="another model"):
         masked(renamed, 0.3, 1).load_state_dict(saved)
+    narrower = torch.optim.SGD(tiny.parameters(), lr=0.1)
+    ct.BernoulliMask(0.3, 1, scope=ct.encoder_scope).attach(narrower, tiny)
+    with pytest.raises(ValueError, match="or scope"):
+        narrower.load_state_dict(saved)

@@ -41,7 +41,7 @@ def test_glue_from_a_small_folder(tmp_path, tokenizer, monkeypatch):
             write(tmp_path / task / f"{part}.jsonl", [{**words, "label": label} for label in labels])
     monkeypatch.setenv("CHILDTUNE_GLUE_DIR", str(tmp_path / "elsewhere"))
     for task, (*_, num_labels, headline) in GLUE_ROWS.items():
-        loaded = load_task(f"glue/{task}", tokenizer, folder=tmp_path)  # the argument goes before the variable
+        loaded = load_task(f"GLUE/{task}", tokenizer, folder=tmp_path)  # the argument goes before the variable
         assert (loaded.num_labels, loaded.headline, loaded.ood) == (num_labels, headline, None)
         assert len(loaded.train) == len(loaded.validation) == 2
         batch = next(iter(loaded.batches("train", 2)))

@@ -118,3 +118,13 @@ def test_loss_along_a_line():
 def test_bad_input_is_named(change, names):
     with pytest.raises(ValueError, match=names):
         top_eigenvalue(**{"model": Toy(), "batches": toy_batches(), **change})
+
+
+def test_parts_keep_their_own_mode_and_an_error_changes_none():
+    model, batches = Toy().train(), toy_batches()
+    model.first.eval()  # a part that is kept in evaluation mode while the rest trains
+    Loss(model, batches).value()
+    assert (model.training, model.first.training, model.second.training) == (True, False, True)
+    with pytest.raises(Exception, match=r"shape|size|mat"):
+        Loss(model, [{**batches[0], "x": torch.zeros(2, 99)}]).value()
+    assert (model.training, model.first.training, model.second.training) == (True, False, True)

@@ -137,6 +137,10 @@ def test_committed_plans_are_read(name):
         ('name = "second"', 'name = "first"', "twice"),
         ("workers = 2", "worker = 2", r"\['worker'\]"),
         ("seed = 9", "", r"\[grid\] lacks seed"),
+        ("epochs = ", "epoch = ", r"\[settings\] has \['epoch'\]"),
+        ('recipe = "F"', 'recipe = "F", batch = 4', r"\[arms.F\] has \['batch'\]"),
+        ("n_train = [16]", "sharpness = 9999\nn_train = [16]", "sharpness=9999: it is measured on training"),
+        ('tasks = ["acceptability"]', 'tasks = "acceptability"', "tasks='acceptability': expected a list"),
         ("[grid]", "[grid", "not TOML"),
     ],
 )

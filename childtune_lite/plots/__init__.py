@@ -24,7 +24,7 @@ from .optimizers import drift_against_p, paired_arms, scale_cancels, trained_sha
 from .precision import float16_window
 from .scaling import bytes_by_part, step_ratios
 from .start import gains, moved_entries, one_minute
-from .study import arm_scores, example_curves, layer_bars, loss_along, paired_forest
+from .study import arm_scores, layer_bars, loss_along, paired_forest
 from .style import show
 from .training import gradient_lines, gradient_maps, training_curves
 from .updates import (
@@ -50,7 +50,6 @@ __all__ = [
     "effective_entries",
     "escape_against_p",
     "escape_curves",
-    "example_curves",
     "filters_before_after",
     "fisher_batch_sizes",
     "fisher_chosen",

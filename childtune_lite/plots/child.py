@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..recorder import NUMBERED_BLOCK
 from .style import BLUE, BROWN, GREEN, GREY, MARKERS, SEQUENTIAL, figure, styled
 
 _COLORS = (BLUE, BROWN, GREEN, GREY)
-_BLOCK = re.compile(r"(?:^|\.)(?:layer|layers|h|blocks?)\.(\d+)\.(.+)$")
+_BLOCK = re.compile(NUMBERED_BLOCK.pattern + "(.+)$")  # with the rest of the name
 _SHORT = [("attention.self.", ""), ("attention.output.dense", "attention out"), ("attention.output.", "attention "),
           ("intermediate.dense", "FFN up"), ("output.dense", "FFN down"), ("output.LayerNorm", "FFN LayerNorm"),
           (".weight", ""), (".bias", " bias")]  # fmt: skip
@@ -87,7 +88,7 @@ def child_matrices(masks: Mapping[str, object], block: int = 8):
 
 @styled
 def child_overlaps(rows: Mapping[str, Sequence[float]], shares: Sequence[float]):
-    """Overlap of children with one reference child: a row a comparison, a marker a size of the child.
+    """Overlap of children with the original child: a row a comparison, a marker a size of the child.
 
     See: how far each marker lies from the dotted line of its colour, which is what two random children share.
     `rows` is {label: overlaps, one for each of `shares`}; `shares` are the p of the children.
@@ -104,12 +105,12 @@ def child_overlaps(rows: Mapping[str, Sequence[float]], shares: Sequence[float])
             marker=MARKERS[i % 6],
             markersize=max(4, 9 - 4 * i),
             color=color,
-            label=f"p = {p:g}",
+            label=f"$p_D$ = {p:g}",
         )
         ax.axvline(p, color=color, linestyle=":", linewidth=1.5, label=f"chance at {p:g}")
     ax.set_yticks(places, list(rows))
     ax.invert_yaxis()
-    ax.set(xlim=(-0.03, 1.03), xlabel="share of the reference child that the other child holds too")
+    ax.set(xlim=(-0.03, 1.03), xlabel="share of the original child that the other child holds too")
     ax.grid(axis="y", color="#EEEEEE")
     ax.set_axisbelow(True)
     fig.legend(loc="outside upper center", ncols=2 * len(shares))

@@ -3,8 +3,8 @@
 import math
 
 from ..evidence import detectable_difference, paired_interval
-from .style import BLUE, BROWN, GREEN, GREY, ORANGE, PINK, RECIPE_STYLE, figure, styled
-from .training import SPARE_STYLE, display_name, legend_above
+from .style import BLUE, BROWN, GREEN, GREY, ORANGE, PINK, figure, recipe_style, styled
+from .training import display_name, legend_above
 
 
 @styled
@@ -23,7 +23,7 @@ def paired_runs(scores: dict[str, dict[int, float]], baseline: str = "vanilla", 
             linestyle=("-", "--", ":", "-.")[k % 4], label=f"seed {seed}",
         )  # fmt: skip
     for x, recipe in enumerate(recipes):
-        look = RECIPE_STYLE.get(recipe, SPARE_STYLE)
+        look = recipe_style(recipe)
         values = [scores[recipe][seed] for seed in seeds]
         left.plot([x] * len(values), values, linestyle="", marker=look["marker"], color=look["color"], markersize=7)
         left.plot([x - 0.2, x + 0.2], [sum(values) / len(values)] * 2, color=look["color"], linewidth=3)
@@ -34,7 +34,7 @@ def paired_runs(scores: dict[str, dict[int, float]], baseline: str = "vanilla", 
     left.margins(y=0.12)
     others = [r for r in recipes if r != baseline]
     for x, recipe in enumerate(others):
-        look = RECIPE_STYLE.get(recipe, SPARE_STYLE)
+        look = recipe_style(recipe)
         differences = [100 * (scores[recipe][seed] - scores[baseline][seed]) for seed in seeds]
         mean, low, high = paired_interval(differences)
         places = [x - 0.12 + 0.08 * k for k in range(len(seeds))]  # side by side, so that equal ones are seen

@@ -135,7 +135,7 @@ def fisher_histogram(scores: Mapping[str, object], threshold: float, p: float):
         density = np.histogram(values, edges, density=True)[0] if values.size else np.zeros(80)
         ax.stairs(density, edges, color=color, linestyle=style, linewidth=1.8, label=label)
     if threshold > 0:
-        ax.axvline(np.log10(threshold), color="black", linewidth=1.2, label=f"threshold for p = {p:g}")
+        ax.axvline(np.log10(threshold), color="black", linewidth=1.2, label=f"threshold for $p_D$ = {p:g}")
     ax.set(xlabel="log10 of the score", ylabel="density")
     fig.legend(loc="outside upper center", ncols=3)
     return fig

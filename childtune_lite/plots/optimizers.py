@@ -55,7 +55,10 @@ def drift_against_p(ratios: dict[str, dict[float, float]], paths: dict[str, tupl
         right.plot(steps, mean, color=look["color"], linestyle=look["linestyle"], label=recipe, linewidth=2)
         for edge in (mean - spread, mean + spread):
             right.plot(steps, edge, color=look["color"], linestyle=look["linestyle"], linewidth=0.9)
-        right.fill_between(steps, mean - spread, mean + spread, color=look["color"], alpha=0.2, lw=0)
+        # F's band lies over the control's: hatched and empty, so that both are seen.
+        empty = {"facecolor": "none", "edgecolor": look["color"], "hatch": "////", "alpha": 0.5}
+        filled = {"color": look["color"], "alpha": 0.35}
+        right.fill_between(steps, mean - spread, mean + spread, lw=0, **(empty if recipe == "F" else filled))
     right.set(xlabel="step", ylabel="weight: mean, and its spread")
     right.legend(loc="lower left")
     return fig
@@ -84,7 +87,7 @@ def trained_shares(rows: dict[str, dict[str, float]], p: float):
         axis.barh(places, frozen, left=both, color="#DDDDDD", edgecolor="#BBBBBB", label="frozen")
         for place, share in zip(places, both, strict=True):
             axis.text(1.02, place, f"{share:.0%}", va="center", fontsize=9)
-        axis.set(title=rule, xlim=(0, 1.16), xticks=[0, 0.5, 1], xlabel=f"share of the network, p = {p:g}")
+        axis.set(title=rule, xlim=(0, 1.16), xticks=[0, 0.5, 1], xlabel=f"share of the network, $p_D$ = {p:g}")
     axes[0, 0].set(yticks=places, yticklabels=list(rows))
     axes[0, 0].invert_yaxis()
     handles, labels = axes[0, 0].get_legend_handles_labels()

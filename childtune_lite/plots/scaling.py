@@ -1,5 +1,7 @@
 """Figures of notebook 09: what a training step costs, in time and in memory."""
 
+import statistics
+
 from .style import BLUE, BROWN, GREY, ORANGE, SKY, figure, styled
 
 # Each part has its colour and its hatch.
@@ -18,7 +20,7 @@ def bytes_by_part(rows: dict[str, dict[str, float]]):
     """One bar a recipe: the bytes of a training step, split into parts, in MiB.
 
     Args:
-        rows: {recipe: {part: bytes}}; parts as in `memory.PARTS`, and "activations".
+        rows: {recipe: {part: bytes}}; parts as in `memory.training_bytes`, and "activations".
 
     See: which part shrinks with the child, which one only in the lean mode, and which never.
     """
@@ -47,15 +49,15 @@ def step_ratios(ratios: dict[str, list[float]]):
 
     See: the axis is logarithmic. 1, the dotted line, is the optimizer without a mask.
     """
-    fig, axis = figure(1, 1, 0.9 + 0.42 * len(ratios))
+    fig, axis = figure(1, 1, 0.9 + 0.5 * len(ratios))
     for place, values in enumerate(ratios.values()):
-        middle = sorted(values)[len(values) // 2]
+        middle = statistics.median(values)
         axis.plot(values, [place] * len(values), "o", color=SKY, markersize=6, alpha=0.7)
         axis.plot([middle], [place], "|", color=BLUE, markersize=20, markeredgewidth=3)
-        axis.text(max(values), place, f"  {middle:.1f}x", va="center", fontsize=9.5)
+        axis.text(middle, place - 0.3, f"{middle:.1f}x", ha="center", va="bottom", fontsize=9.5)
     axis.axvline(1, color="black", linewidth=1, linestyle=":")
     axis.set_yticks(range(len(ratios)), list(ratios))
-    axis.set_ylim(len(ratios) - 0.5, -0.5)
+    axis.set_ylim(len(ratios) - 0.5, -0.75)
     top = max(max(values) for values in ratios.values())
     axis.set(xscale="log", xlim=(0.5, 2.2 * top), xlabel="time of a step, as a multiple of plain AdamW's")
     marks = [m for m in (0.5, 1, 2, 5, 10, 20, 50, 100) if m <= 2.2 * top]

@@ -91,6 +91,3 @@ def gains(rows, promised):
             bbox={"boxstyle": "square,pad=0.2", "fc": "#F2F2F2", "ec": "none"})  # fmt: skip
     fig.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return fig
-
-
-# ---- the pieces of the drawing; lengths in hundredths of an inch, so that they are pixels in the notebook

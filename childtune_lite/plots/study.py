@@ -3,12 +3,8 @@
 import math
 
 from ..evidence import paired_interval
-from .style import GREEN, GREY, RECIPE_STYLE, SKY, figure, styled
-from .training import SPARE_STYLE, display_name, legend_above
-
-
-def _look(arm: str) -> dict:
-    return RECIPE_STYLE.get(arm, SPARE_STYLE)
+from .style import GREEN, GREY, figure, recipe_style, styled
+from .training import display_name, legend_above
 
 
 @styled
@@ -32,7 +28,7 @@ def paired_forest(
         if detectable and math.isfinite(detectable[title]):
             axis.axvspan(-detectable[title], detectable[title], color="#999999", alpha=0.18, linewidth=0)
         for y, arm in enumerate(arms):
-            forest_row(axis, y, rows[arm], _look(arm))
+            forest_row(axis, y, rows[arm], recipe_style(arm))
         axis.axvline(0, color="black", linewidth=0.8)
         axis.set(title=title)
     axes[0][0].set_yticks(range(len(arms)), [display_name(arm) for arm in arms])
@@ -64,7 +60,7 @@ def arm_scores(
     fig, axes = figure(1, len(panels), 3.4, squeeze=False)
     for axis, (title, rows) in zip(axes[0], panels.items(), strict=True):
         for x, arm in enumerate(arms):
-            look, values = _look(arm), rows[arm]
+            look, values = recipe_style(arm), rows[arm]
             axis.plot([x] * len(values), values, linestyle="", marker=look["marker"], color=look["color"])
             axis.plot([x - 0.3, x + 0.3], [sum(values) / len(values)] * 2, color=look["color"], linewidth=2.5)
         if chance:
@@ -72,34 +68,6 @@ def arm_scores(
         axis.set(title=title, xlim=(-0.6, len(arms) - 0.4))
         axis.set_xticks(range(len(arms)), [display_name(arm) for arm in arms], rotation=50, ha="right")
     axes[0][0].set_ylabel(ylabel)
-    return fig
-
-
-@styled
-def example_curves(curves: dict[str, dict[int, list[float]]], ylabel: str, shown: int | None = None):
-    """A score against the number of training examples, one line an arm through the means, each run a small mark.
-
-    curves: {arm: {number of examples: [score, one a seed]}}. shown: a number of examples to draw a line at.
-
-    See: where the lines part, and whether the marks of two arms do.
-    """
-    fig, axis = figure(1, 1, 3.4)
-    numbers = sorted({n for points in curves.values() for n in points})
-    for k, (arm, points) in enumerate(curves.items()):
-        look, shift = _look(arm), 1.05 ** (k - (len(curves) - 1) / 2)
-        ns = sorted(points)
-        axis.plot([n * shift for n in ns], [sum(points[n]) / len(points[n]) for n in ns], color=look["color"],
-                  linestyle=look["linestyle"], linewidth=2, label=display_name(arm))  # fmt: skip
-        for n in ns:
-            axis.plot([n * shift] * len(points[n]), points[n], linestyle="", marker=look["marker"],
-                      color=look["color"], markersize=5, alpha=0.75)  # fmt: skip
-    if shown is not None:
-        axis.axvline(shown, color=SKY, linewidth=8, alpha=0.3)
-    axis.set_xscale("log")
-    axis.set_xticks(numbers, [f"{n:,}" for n in numbers])
-    axis.minorticks_off()
-    axis.set(xlabel="training examples", ylabel=ylabel)
-    legend_above(fig, axis)
     return fig
 
 
@@ -112,7 +80,7 @@ def loss_along(lines: dict[str, dict[str, tuple[list[float], list[float]]]]):
     fig, axes = figure(1, len(lines), 3.2, sharey=True, squeeze=False)
     for axis, (title, arms) in zip(axes[0], lines.items(), strict=True):
         for arm, (distances, losses) in arms.items():
-            look = _look(arm)
+            look = recipe_style(arm)
             axis.plot(distances, losses, color=look["color"], linestyle=look["linestyle"], marker=look["marker"],
                       markersize=4, label=display_name(arm))  # fmt: skip
         axis.axvline(0, color=GREY, linewidth=0.8)
@@ -136,7 +104,7 @@ def layer_bars(shares: dict[str, dict[str, list[float]]], ylabel: str):
     for k, (arm, rows) in enumerate(shares.items()):
         places = [i - 0.4 + width * (k + 0.5) for i in range(len(layers))]
         means = [sum(rows[layer]) / len(rows[layer]) for layer in layers]
-        axis.bar(places, means, width, color=_look(arm)["color"], hatch=("", "//", "..", "xx", "--")[k % 5],
+        axis.bar(places, means, width, color=recipe_style(arm)["color"], hatch=("", "//", "..", "xx", "--")[k % 5],
                  edgecolor="white", label=display_name(arm))  # fmt: skip
         axis.vlines(places, [min(rows[la]) for la in layers], [max(rows[la]) for la in layers], color="black",
                     linewidth=1)  # fmt: skip

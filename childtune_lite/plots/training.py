@@ -1,12 +1,12 @@
 """Figures of notebook 05: loss and gradients while a network trains.
 
-Data in are plain records: `Result.steps` and `Result.gradients`. Where a function takes `step`, it marks the record
-nearest to it, so that a slider can be bound to it. Runs compared with each other: `comparison.py`.
+Data in are plain records: `Result.steps` and `Result.gradients`. Runs compared with each other:
+`comparison.py`.
 """
 
 import math
 
-from .style import GREEN, PINK, RECIPE_STYLE, SEQUENTIAL, figure, styled
+from .style import GREEN, SEQUENTIAL, figure, recipe_style, styled
 
 STATISTICS = {
     "norm": "norm",
@@ -20,7 +20,6 @@ _NAMES = {
     "D_lowest": "D, lowest", "D_per_batch": "D, per batch", "head_only": "head", "bitfit": "BitFit", "lora": "LoRA",
     "mixout": "Mixout", "decay_to_parent": "decay to parent",
 }  # fmt: skip
-SPARE_STYLE = {"color": PINK, "marker": "*", "linestyle": "-"}
 
 
 def display_name(recipe: str) -> str:
@@ -28,7 +27,7 @@ def display_name(recipe: str) -> str:
 
 
 def _line(recipe: str, marker: bool = True) -> dict:
-    look = dict(RECIPE_STYLE.get(recipe, SPARE_STYLE), label=display_name(recipe))
+    look = dict(recipe_style(recipe), label=display_name(recipe))
     return look if marker else {**look, "marker": ""}
 
 
@@ -38,11 +37,11 @@ def running_mean(values, window: int) -> list[float]:
 
 
 @styled
-def training_curves(runs: dict[str, list[dict]], step: int | None = None, window: int = 8):
+def training_curves(runs: dict[str, list[dict]], window: int = 8):
     """Loss and learning rate over the steps, one line a run. `runs`: {recipe: Result.steps}.
 
     See: the thin line is the loss of each batch, which is noisy; the thick line is its running mean over `window`
-    steps. Right: what every recipe shares, the schedule. `step` draws a vertical line.
+    steps. Right: what every recipe shares, the schedule.
     """
     fig, (left, right) = figure(1, 2, 3.0, width_ratios=[3, 2])
     for recipe, steps in runs.items():
@@ -55,7 +54,6 @@ def training_curves(runs: dict[str, list[dict]], step: int | None = None, window
     right.set(xlabel="step", title="Learning rate", ylim=(0, None))
     right.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     right.yaxis.offsetText.set_fontsize(9)
-    _mark(step, left, right)
     legend_above(fig, left)
     return fig
 
@@ -65,7 +63,6 @@ def gradient_lines(
     runs: dict[str, list[dict]],
     layer: str = "layer 0",
     p: float | None = None,
-    step: int | None = None,
     statistics: tuple[str, ...] = ("norm", "std", "zeros", "cosine"),
 ):
     """Statistics of one layer's gradient as the optimizer sees it, over the recorded steps.
@@ -98,13 +95,12 @@ def gradient_lines(
         axis.set_visible(False)
     for axis in axes[max(0, len(statistics) - 2) : len(statistics)]:
         axis.set_xlabel("step")
-    _mark(step, *axes[: len(statistics)])
     legend_above(fig, axes[0], title=f"gradient of {layer}" if layer != "all" else "gradient of the whole network")
     return fig
 
 
 @styled
-def gradient_maps(runs: dict[str, list[dict]], statistic: str = "zeros", step: int | None = None):
+def gradient_maps(runs: dict[str, list[dict]], statistic: str = "zeros"):
     """One heat map a recipe: layers (rows, the input below) against recorded steps (columns), on one colour scale.
 
     See: a map of one colour means that the mask treats all layers alike; stripes along a row mean that the layer's
@@ -122,18 +118,8 @@ def gradient_maps(runs: dict[str, list[dict]], statistic: str = "zeros", step: i
         axis.set_xticks(places, [steps[i] for i in places])
         axis.set_yticks(range(len(layers)), layers)
         axis.set(xlabel="step", title=display_name(recipe))
-        if step is not None:
-            nearest = min(range(len(steps)), key=lambda i: abs(steps[i] - step))
-            axis.axvline(nearest, color="white", linewidth=3)
-            axis.axvline(nearest, color="black", linewidth=1, linestyle="--")
     fig.colorbar(image, ax=axes[0].tolist(), label=STATISTICS[statistic], pad=0.01)
     return fig
-
-
-def _mark(step: int | None, *axes) -> None:
-    if step is not None:
-        for axis in axes:
-            axis.axvline(step, color="black", linewidth=1, linestyle="--")
 
 
 def legend_above(fig, axis, title: str | None = None) -> None:

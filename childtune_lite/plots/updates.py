@@ -9,8 +9,8 @@ from .style import BLUE, BROWN, DIVERGING, GREEN, GREY, ORANGE, PINK, SEQUENTIAL
 _LOOKS = ((GREY, "o", "-"), (GREEN, "D", "-."), (BLUE, "s", "--"), (BROWN, "^", ":"), (ORANGE, "v", (0, (5, 1))))
 _KINDS = (  # which of the two entries the mask let through: label, colour, marker
     ("both kept", BLUE, "."),
-    ("only entry 1", ORANGE, "s"),
-    ("only entry 2", GREEN, "^"),
+    ("only weight 1 kept", ORANGE, "s"),
+    ("only weight 2 kept", GREEN, "^"),
     ("none: exactly 0", BROWN, "X"),
 )
 
@@ -102,7 +102,7 @@ def landscape_walkers(landscape, walkers: dict[str, torch.Tensor], shown: int = 
     """A map of the loss with a sharp and a flat minimum, and where the walkers are, one panel for each setting.
 
     Args:
-        landscape: has `loss(x, y)`, `outside(x, y)` and `distance` (`updates.Landscape`).
+        landscape: has `loss(x, y)`, `outside(x, y)` and `distance` (`walks.Landscape`).
         walkers: {title: positions (walkers, 2)}.
 
     See: the dashed circle bounds the sharp bowl. Walkers inside it are dots, those outside it crosses.

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..recorder import NUMBERED_BLOCK
 from .style import BLUE, BROWN, DIVERGING, SEQUENTIAL, figure, styled
 
-_BLOCK = re.compile(r"(?:^|\.)(?:layer|layers)\.(\d+)\.")
 # Which part of a ViT a parameter belongs to; the first that matches. Names of transformers 4 and 5.
 _PARTS = (
     ("patch filters", r"patch_embeddings"), ("positions", r"position_embeddings"), ("class token", r"cls_token"),
@@ -22,7 +22,7 @@ def vit_part(name: str) -> tuple[str, int | None]:
 
     None stands for a parameter outside the numbered blocks: ("patch filters", None).
     """
-    block = _BLOCK.search(name)
+    block = NUMBERED_BLOCK.search(name)
     part = next((part for part, pattern in _PARTS if re.search(pattern, name)), "other")
     return part, int(block[1]) if block else None
 

@@ -4,8 +4,8 @@ from ..memory import RECIPES, training_bytes
 from ..plots.redrawn import memory_bars
 from .view import Choice, View
 
-# (parameters, share inside the encoder's blocks): counted on the network itself, and from hand-written configs in
-# notebook 04; for the two largest everything counts as inside.
+# (parameters, share inside the encoder's blocks): counted on the network itself, on BERT-large's from notebook 04's
+# configuration, on BERT-base's (uncased) from its own; for the two largest everything counts as inside.
 NETWORKS = {
     "this parent": (22_713_986, 0.469),
     "BERT-base": (109_483_778, 0.777),

@@ -3,8 +3,8 @@
 import math
 
 from ..study import forest_row
-from ..style import RECIPE_STYLE, SKY, styled
-from ..training import SPARE_STYLE, display_name
+from ..style import SKY, recipe_style, styled
+from ..training import display_name
 from .canvas import canvas, place, ticks
 
 
@@ -20,7 +20,7 @@ def example_panels(curves: dict[str, dict[int, dict[int, float]]], n: int, basel
     numbers = sorted(next(iter(curves.values())))
     places = [math.log10(x) for x in numbers]
     for k, (arm, points) in enumerate(curves.items()):
-        look, shift = RECIPE_STYLE.get(arm, SPARE_STYLE), 0.02 * (k - (len(curves) - 1) / 2)
+        look, shift = recipe_style(arm), 0.02 * (k - (len(curves) - 1) / 2)
         xs = [x + shift for x in places]
         left.plot(xs, [_mean(points[x].values()) for x in numbers], color=look["color"], linestyle=look["linestyle"],
                   linewidth=2, label=display_name(arm))  # fmt: skip
@@ -36,7 +36,7 @@ def example_panels(curves: dict[str, dict[int, dict[int, float]]], n: int, basel
     others = [arm for arm in curves if arm != baseline]
     gaps = {(a, k): [v - curves[baseline][k][s] for s, v in curves[a][k].items()] for a in others for k in numbers}
     for y, arm in enumerate(others):
-        forest_row(right, y, gaps[arm, n], RECIPE_STYLE.get(arm, SPARE_STYLE))
+        forest_row(right, y, gaps[arm, n], recipe_style(arm))
     right.axvline(0, color="black", linewidth=0.8)
     # The same reach at every n, so that moving the slider moves the marks only.
     reach = 5 * max(1, math.ceil(1.2 * max(abs(gap) for row in gaps.values() for gap in row) / 5))

@@ -11,7 +11,7 @@ CARDS = (16, 24, 80)  # GiB: memory of common GPUs
 def memory_bars(rows: dict[str, dict[str, int]]):
     """One bar a recipe, split into parts, in GiB; dashed lines where a common GPU is full. Activations come on top.
 
-    `rows`: {recipe: {part: bytes}}, parts as in `memory.PARTS`.
+    `rows`: {recipe: {part: bytes}}, parts as in `memory.training_bytes`.
     """
     fig = canvas(2.85)
     axis = place(fig, 0.85, 0.62, 6.0, 1.55)

@@ -48,9 +48,9 @@ def _draw_layers(fig, records: list[dict], total: int, statistic: str) -> None:
         every = records[1]["step"] if len(records) > 1 else total
         axis.imshow(
             grid, aspect="auto", interpolation="nearest", cmap=SEQUENTIAL, vmin=0, vmax=high,
-            extent=(0, every * len(records), len(layers) - 0.5, -0.5),
+            extent=(0, every * len(records), -0.5, len(layers) - 0.5), origin="lower",
         )  # fmt: skip
-    axis.set(xlim=(0, total), ylim=(len(layers) - 0.5, -0.5), xlabel="step")
+    axis.set(xlim=(0, total), ylim=(-0.5, len(layers) - 0.5), xlabel="step")  # the input at the bottom
     ticks(axis, _steps(total), list(enumerate(layers)))
     bar = place(fig, 6.2, 2.28, 0.18, 1.6)
     bar.imshow([[high * (1 - i / 63)] for i in range(64)], aspect="auto", cmap=SEQUENTIAL, extent=(0, 1, 0, high))

@@ -104,8 +104,8 @@ def walk_panels(landscape, places, left, curve: tuple, total: int, title: str):
 
     See: how soon the curve rises, and where those that left are spread.
     """
-    fig = canvas(3.35)
-    axis = place(fig, 0.55, 0.35, 3.9, 2.73, title)
+    fig = canvas(3.5)
+    axis = place(fig, 0.55, 0.35, 3.9, 2.65, title)
     x0, x1, y0, y1 = _MAP
     axis.imshow(_ground(landscape), extent=_MAP, aspect="auto", interpolation="nearest")
     _draw_circle(axis, landscape)
