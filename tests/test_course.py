@@ -150,7 +150,7 @@ def test_an_incomplete_exercise_is_named(tmp_path):
 
 @pytest.mark.slow
 def test_all_solutions_execute_and_solve_their_exercises(tmp_path):
-    """The whole build, as a teacher runs it. Two notebooks at a time, each on its share of the cores, where they are free."""
+    """The whole build, as a teacher runs it. Two notebooks at a time, where two cores are free."""
     done = subprocess.run(
         [sys.executable, "-m", "childtune_lite.course", "build", "--out", str(tmp_path), "--workers", WORKERS],
         cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | {"HF_HUB_OFFLINE": "1"},

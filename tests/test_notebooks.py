@@ -183,7 +183,7 @@ def test_badges_costs_and_the_readme_table_are_in_step():
 
 def test_ci_runs_the_readmes_test_command():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert re.search(r"## Run the tests\n\n```bash\n.*python -m pytest\n```", readme)
+    assert re.search(r"## Run the tests\n\n```bash\n.*python -m pytest -n 2\n```", readme)
 
 
 # ---- that a green run means something
