@@ -105,7 +105,7 @@ def test_widget_cells_build_redraw_and_store_the_same():
         assert "running" in outputs[-1][0]["text"] or "finished" in outputs[-1][0]["text"]
 
 
-def tested(*arguments: str) -> str:
+def run_there(*arguments: str) -> str:
     """pytest with these arguments in that environment; what it says."""
     command = [COLAB, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -115,8 +115,8 @@ def tested(*arguments: str) -> str:
 
 def test_a_notebook_runs_and_its_claims_hold():
     notebook = "notebooks/01_bernoulli_mask.ipynb"
-    assert " passed" in tested("--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=900", notebook)
+    assert " passed" in run_there("--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=900", notebook)
 
 
 def test_masks_scores_and_children_are_what_they_are_elsewhere():
-    assert " passed" in tested("tests/test_masks.py", "tests/test_fisher.py", "tests/test_child.py")
+    assert " passed" in run_there("tests/test_masks.py", "tests/test_fisher.py", "tests/test_child.py")
