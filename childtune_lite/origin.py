@@ -21,7 +21,10 @@ def origin(device: str) -> dict:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "transformers")},
+        "versions": {
+            "torch": str(torch.__version__),
+            "transformers": version("transformers"),
+        },  # torch's own says +cpu, +cu130
     }
 
 
