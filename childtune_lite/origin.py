@@ -21,10 +21,8 @@ def origin(device: str) -> dict:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
-        "versions": {
-            "torch": str(torch.__version__),
-            "transformers": version("transformers"),
-        },  # torch's own says +cpu, +cu130
+        # torch's own word names the build: +cpu, +cu130. Its package's does not always.
+        "versions": {"torch": str(torch.__version__), "transformers": version("transformers")},
     }
 
 
