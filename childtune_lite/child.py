@@ -19,6 +19,8 @@ from .hooks import KEY, Joint, clean_name, install_guard
 from .lean import LeanJoint
 from .selection import check_order, number_to_choose, score_keys, select_top
 
+_FORMAT = "childtune_lite.Child/1"  # in the metadata of its files
+
 
 class Child:
     """The entries of a network that train: round(p * N) of the N entries in the masked scope.
@@ -169,21 +171,12 @@ class Child:
         from safetensors.torch import save_file
 
         tensors = {name: index.cpu().contiguous() for name, index in self.indices.items()}
-        save_file(tensors, str(path), metadata={"format": "childtune_lite.Child/1", "shapes": json.dumps(self.shapes)})
+        save_file(tensors, str(path), metadata={"format": _FORMAT, "shapes": json.dumps(self.shapes)})
 
     @classmethod
     def load(cls, path: str | Path) -> "Child":
         """Read a child that `save` wrote; ValueError on any other file."""
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(str(path), framework="pt") as file:
-                metadata = file.metadata() or {}
-                indices = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise ValueError(f"path={str(path)!r} is no safetensors file, or a damaged one: {error}") from error
-        if metadata.get("format") != "childtune_lite.Child/1":
-            raise ValueError(f"path={str(path)!r} is a safetensors file, but not one that Child.save wrote")
+        indices, metadata = read_tensors(path, _FORMAT, "Child.save")
         return cls(indices, json.loads(metadata["shapes"]))
 
     @classmethod
@@ -209,6 +202,20 @@ class Child:
                     f"child does not fit the model: parameter {name!r} has shape {shape} in the child and "
                     f"{shapes.get(name, 'does not exist')} in the model. Choose a child from this model's own scores."
                 )
+
+
+def read_tensors(path: str | Path, wanted: str, writer: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file of the format `wanted`; ValueError if `writer` did not write it."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != wanted:
+                raise ValueError(f"path={str(path)!r} is a safetensors file, but not one that {writer} wrote")
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"path={str(path)!r} is no safetensors file, or a damaged one: {error}") from error
 
 
 def _entries(shape: tuple[int, ...]) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from .child import Child
+from .child import Child, read_tensors
 from .compact import refuse_shards
 from .hooks import clean_name
 
@@ -96,20 +96,11 @@ def apply_delta(path: str | Path, parent: torch.nn.Module) -> Child:
 
 
 def _read(path: str | Path) -> tuple[Child, dict, dict, str]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            kinds = {"index": {}, "value": {}, "whole": {}}
-            if metadata.get("format") == _FORMAT:
-                for key in file.keys():  # noqa: SIM118
-                    kind, _, name = key.partition("/")
-                    kinds[kind][name] = file.get_tensor(key)
-    except SafetensorError as error:
-        raise ValueError(f"path={str(path)!r} is no safetensors file, or a damaged one: {error}") from error
-    if metadata.get("format") != _FORMAT:
-        raise ValueError(f"path={str(path)!r} is a safetensors file, but not one that save_delta wrote")
+    tensors, metadata = read_tensors(path, _FORMAT, "save_delta")
+    kinds = {"index": {}, "value": {}, "whole": {}}
+    for key, tensor in tensors.items():
+        kind, _, name = key.partition("/")
+        kinds[kind][name] = tensor
     child = Child(kinds["index"], json.loads(metadata["shapes"]))
     if kinds["value"].keys() != kinds["index"].keys():
         raise ValueError(f"path={str(path)!r} is a damaged delta: some indices have no values")

@@ -36,8 +36,6 @@ def drawn(fig):
     assert isinstance(fig, Figure)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # Not ours: an older matplotlib beside a newer parser says at every label how it calls it.
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module="matplotlib")
         assert png(fig).startswith(b"\x89PNG")
     return fig
 

@@ -166,10 +166,9 @@ def test_bad_settings_are_errors(parent_and_task):
         ct.finetune(parent, task, "F", estimator="fisher", **SMALL)
     with pytest.raises(ValueError, match="scope"):
         ct.finetune(parent, task, "D", scope=lambda name: "nowhere" in name, **SMALL)
-    for odd in ({"epochs": 0}, {"epochs": 1.5}, {"warmup": 2.0}, {"max_grad_norm": -1.0}, {"record_every": -1}):
-        (name, value) = next(iter(odd.items()))
-        with pytest.raises(ValueError, match=f"{name}={value}"):
-            ct.finetune(parent, task, "vanilla", **{**SMALL, **odd})
+    for name, odd in (("epochs", 0), ("epochs", 1.5), ("warmup", 2.0), ("max_grad_norm", -1.0), ("record_every", -1)):
+        with pytest.raises(ValueError, match=f"{name}={odd}"):
+            ct.finetune(parent, task, "vanilla", **{**SMALL, name: odd})
     three = copy.deepcopy(parent)
     three.config.num_labels = 3
     with pytest.raises(ValueError, match="num_labels=3"):

@@ -32,13 +32,6 @@ RECIPE_STYLE = {
     "decay_to_parent": {"color": PINK, "marker": "d", "linestyle": "-."},
 }
 _SPARE_STYLE = {"color": PINK, "marker": "*", "linestyle": "-"}
-
-
-def recipe_style(recipe: str) -> dict:
-    """How a recipe is drawn; an arm that has no look of its own gets the spare one."""
-    return RECIPE_STYLE.get(recipe, _SPARE_STYLE)
-
-
 MARKERS = "so^Dvx"  # in the order in which series take them
 PALE = "#B8B8B8"  # for what is only context
 DIVERGING, SEQUENTIAL = "RdBu_r", "cividis"  # colour maps: signed values, amounts
@@ -60,6 +53,11 @@ _RC = {
     "lines.markersize": 5,
     "legend.frameon": False,
 }
+
+
+def recipe_style(recipe: str) -> dict:
+    """How a recipe is drawn; an arm that has no look of its own gets the spare one."""
+    return RECIPE_STYLE.get(recipe, _SPARE_STYLE)
 
 
 def styled(draw):

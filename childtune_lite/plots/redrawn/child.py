@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ..child import _BLOCK, short_kind
+from ...recorder import NUMBERED_BLOCK
+from ..child import short_kind
 from ..style import BLUE, BROWN, PALE, SEQUENTIAL, styled
 from .canvas import canvas, place, ticks
 
@@ -44,7 +45,7 @@ def child_panels(
 
 def _draw_map(fig, shares, kinds: list[str], rates, p: float) -> None:
     """One axis without ticks, in units of a row and a block: most of the time would go into making ticks."""
-    block = {name: int(_BLOCK.search(name)[1]) for name in shares}
+    block = {name: int(NUMBERED_BLOCK.search(name)[1]) for name in shares}
     blocks = sorted(set(block.values()))
     high, wide = len(kinds), len(blocks)
     grid = np.full((high, wide), np.nan)
