@@ -39,4 +39,17 @@ def run(notebook, folder: Path, settings: dict[str, str] | None = None, timeout:
         cell.metadata.pop("execution", None)  # time stamps would change at every run
         for output in cell.get("outputs", []):  # without its kernel a widget shows nothing, and would hide its picture
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+        if "outputs" in cell:
+            cell.outputs = in_whole_streams(cell.outputs)
     return {"seconds": time.perf_counter() - start, "memory_mib": peak and peak // 2**20}
+
+
+def in_whole_streams(outputs: list) -> list:
+    """The outputs, with neighbours of one stream joined: where a kernel cuts what is printed depends on its timing."""
+    whole = []
+    for output in outputs:
+        if whole and output.output_type == whole[-1].output_type == "stream" and output.name == whole[-1].name:
+            whole[-1].text += output.text
+        else:
+            whole.append(output)
+    return whole

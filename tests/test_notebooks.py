@@ -1,5 +1,7 @@
 """The notebooks as files: how they are stored, how they are written, and that the strict comparison really compares."""
 
+import ast
+import itertools
 import json
 import re
 import statistics
@@ -67,6 +69,23 @@ def test_outputs_are_of_one_run_from_top_to_bottom(path):
 
 
 @every_notebook
+def test_stored_claims_are_those_of_the_cell_above_them(path):
+    """The strict run would find it, too, in minutes: a cell that was edited, and not executed afterwards."""
+    for cell in code_cells(read(path)):
+        python = re.sub(r"^(\s*)[%!].*", r"\1pass", cell.source, flags=re.M)  # a line for IPython, such as %pip
+        tree = ast.parse(python)
+        tried = {id(node) for block in ast.walk(tree) if isinstance(block, ast.Try) for node in ast.walk(block)}
+        # A claim inside try is shown failing on purpose: it prints nothing that begins with Holds.
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and id(node) not in tried]
+        claims = [call.args[0] for call in calls if ast.unparse(call.func).endswith("checks.claim")]
+        written = [claim.value for claim in claims if isinstance(claim, ast.Constant)]
+        printed = "".join(o.text for o in cell.outputs if o.output_type == "stream")
+        stored = re.findall(r"^Holds: (.+)$", printed, flags=re.M)
+        assert not set(written) - set(stored), f"cell {cell.id} was edited and not executed"
+        assert set(written) == set(stored) or len(written) < len(claims), f"cell {cell.id} was edited and not executed"
+
+
+@every_notebook
 def test_nothing_is_stored_that_hides_a_picture_or_grows_the_file(path):
     notebook = read(path)
     nbformat.validate(notebook)
@@ -78,6 +97,9 @@ def test_nothing_is_stored_that_hides_a_picture_or_grows_the_file(path):
             kinds = output.get("data", {})
             assert not [kind for kind in kinds if "widget" in kind], f"cell {cell.id}: a widget hides its picture"
             assert "[Widget]" not in kinds.get("text/plain", "") or "image/png" in kinds
+        streams = [output.get("name") for output in cell.outputs]  # None for what is not a stream
+        cut = [one for one, other in itertools.pairwise(streams) if one is not None and one == other]
+        assert not cut, f"cell {cell.id}: what it printed is stored in pieces"
 
 
 @every_notebook
