@@ -36,7 +36,8 @@ def claim(sentence: str, measured, expected=None, *, tol=None, above=None, below
 def compare_guess(guess: float | None, measured: float, what: str, digits: int = 2) -> None:
     """Print a learner's prediction beside what was measured. `guess` None means that none was made yet."""
     if guess is None:
-        print(f"{what}: measured {measured:.{digits}f}. (You made no guess: set it above, and run both cells again.)")
+        print(f"{what}: measured {measured:.{digits}f}.")
+        print("(You made no guess: set it above, and run both cells again.)")
     else:
         off = f"{guess - measured:+.{digits}f}"
         print(f"{what}: you said {guess:.{digits}f}, measured {measured:.{digits}f}, off by {off}.")

@@ -59,8 +59,8 @@ def test_claim_that_could_not_fail_is_refused(numbers):
 def test_guess_is_kept_beside_the_measurement(capsys):
     compare_guess(None, 0.8, "Share of zeros")
     compare_guess(0.2, 0.8, "Share of zeros")
-    none, wrong = capsys.readouterr().out.splitlines()
+    none, its_hint, wrong = capsys.readouterr().out.splitlines()
     assert "0.80" in none
-    assert "no guess" in none
+    assert "no guess" in its_hint
     assert "0.20" in wrong
     assert "-0.60" in wrong

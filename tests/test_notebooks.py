@@ -103,6 +103,15 @@ def test_nothing_is_stored_that_hides_a_picture_or_grows_the_file(path):
 
 
 @every_notebook
+def test_a_printed_row_fits_beside_a_file_browser(path):
+    """A sentence may wrap. A row of a table, which is numbers or columns, may not: it would be broken in a number."""
+    for cell in code_cells(read(path)):
+        for line in "".join(o.text for o in cell.outputs if o.output_type == "stream").splitlines():
+            row = len(re.findall(r" {2,}", line)) > 1 or len(re.findall(r"\d", line)) > len(line) / 3
+            assert not row or len(line) <= 100, f"cell {cell.id}: {len(line)} characters: {line}"
+
+
+@every_notebook
 def test_a_page_without_a_kernel_shows_every_picture(path):
     from nbconvert import HTMLExporter
 
