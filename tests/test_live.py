@@ -188,6 +188,7 @@ def test_a_look_ahead_is_not_kept(live):
         (lambda parent, task: setattr(LiveTraining(parent, task), "p", 0.25), "p=0.25"),
         (lambda parent, task: LiveTraining(parent, task, record_every=0), "record_every=0"),
         (lambda parent, task: training_progress_view(Run(parent, task, "vanilla", device="cpu")), "recipe='vanilla'"),
+        (lambda parent, task: LiveTraining(parent, task, record_every=1000), "record_every=1000"),
     ],
 )
 def test_bad_input_says_what_to_do(parent_and_task, make, complaint):

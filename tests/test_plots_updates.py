@@ -25,7 +25,7 @@ def test_update_clouds(ps):
         radius = (edge @ torch.linalg.inv(covariance) * edge).sum(1).sqrt()
         assert torch.allclose(radius, torch.full_like(radius, 2.0))
         assert torch.allclose(torch.tensor(axis.lines[1].get_xydata())[0], mean)
-    assert ("none: exactly 0" in {t.get_text() for t in fig.legends[0].get_texts()}) == (min(ps) < 1)
+    assert ("neither kept" in {t.get_text() for t in fig.legends[0].get_texts()}) == (min(ps) < 1)
 
 
 def test_update_clouds_of_a_fixed_mask():

@@ -25,14 +25,19 @@ def short_kind(name: str) -> str:
     return kind.strip()
 
 
-def keep_rates(child) -> dict[str, float]:
-    """{kind of tensor: the share of its entries, over all blocks, that is in the child}."""
+def kept_by(child, group) -> dict:
+    """{group: the share of its entries that is in the child}; `group` gives a parameter's group from its name."""
     kept, size = {}, {}
     for name, index in child.indices.items():
-        kind = short_kind(name)
-        kept[kind] = kept.get(kind, 0) + index.numel()
-        size[kind] = size.get(kind, 0) + math.prod(child.shapes[name])
-    return {kind: kept[kind] / size[kind] for kind in kept}
+        of = group(name)
+        kept[of] = kept.get(of, 0) + index.numel()
+        size[of] = size.get(of, 0) + math.prod(child.shapes[name])
+    return {of: kept[of] / size[of] for of in kept}
+
+
+def keep_rates(child) -> dict[str, float]:
+    """{kind of tensor: the share of its entries, over all blocks, that is in the child}."""
+    return kept_by(child, short_kind)
 
 
 @styled

@@ -7,11 +7,11 @@ import torch
 from .style import BLUE, BROWN, DIVERGING, GREEN, GREY, ORANGE, PINK, SEQUENTIAL, figure, styled
 
 _LOOKS = ((GREY, "o", "-"), (GREEN, "D", "-."), (BLUE, "s", "--"), (BROWN, "^", ":"), (ORANGE, "v", (0, (5, 1))))
-_KINDS = (  # which of the two entries the mask let through: label, colour, marker
-    ("both kept", BLUE, "."),
+KEPT = (  # what the mask kept of a pair of entries: label, colour, marker
+    ("both kept", BLUE, "o"),
     ("only weight 1 kept", ORANGE, "s"),
     ("only weight 2 kept", GREEN, "^"),
-    ("none: exactly 0", BROWN, "X"),
+    ("neither kept", BROWN, "X"),
 )
 
 
@@ -41,10 +41,10 @@ def update_clouds(clouds: dict[str, tuple], shown: int = 1500, height: float = 3
         points = updates[:shown].double()
         kept = points != 0
         kinds = (kept.all(1), kept[:, 0] & ~kept[:, 1], ~kept[:, 0] & kept[:, 1], ~kept.any(1))
-        for (label, color, marker), kind in zip(_KINDS, kinds, strict=True):
+        for (label, color, marker), kind in zip(KEPT, kinds, strict=True):
             if kind.any():
-                chosen = points[kind][: 1 if label.startswith("none") else None]
-                size = 70 if label.startswith("none") else 7 if marker == "." else 9
+                chosen = points[kind][: 1 if label == "neither kept" else None]
+                size = 70 if label == "neither kept" else 1.75 if marker == "o" else 9
                 seen[label] = axis.scatter(
                     *chosen.T, s=size, color=color, marker=marker, linewidths=0, alpha=1 if size == 70 else 0.45,
                     zorder=3 if size == 70 else 2,
@@ -58,7 +58,7 @@ def update_clouds(clouds: dict[str, tuple], shown: int = 1500, height: float = 3
         extent = max(extent, edge.abs().max().item(), torch.quantile(points.abs().max(1).values, 0.998).item())
     reach = 1.05 * extent if reach is None else reach
     axes[0, 0].set(ylabel="update of weight 2", xlim=(-reach, reach), ylim=(-reach, reach))
-    order = [label for label, *_ in _KINDS if label in seen] + [label for label in seen if label.startswith("formula")]
+    order = [label for label, *_ in KEPT if label in seen] + [label for label in seen if label.startswith("formula")]
     legend = fig.legend(
         [seen[label] for label in order], order, loc="outside lower center", ncols=3, columnspacing=1.4,
         handletextpad=0.4,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..recorder import NUMBERED_BLOCK
+from .child import kept_by
 from .style import BLUE, BROWN, DIVERGING, SEQUENTIAL, figure, styled
 
 # Which part of a ViT a parameter belongs to; the first that matches. Names of transformers 4 and 5.
@@ -29,12 +30,7 @@ def vit_part(name: str) -> tuple[str, int | None]:
 
 def vit_shares(child) -> dict[tuple[str, int | None], float]:
     """{(part, block): the share of its entries that is in the child}, weights and biases together."""
-    kept, size = {}, {}
-    for name, index in child.indices.items():
-        part = vit_part(name)
-        kept[part] = kept.get(part, 0) + index.numel()
-        size[part] = size.get(part, 0) + child.mask(name).numel()
-    return {part: kept[part] / size[part] for part in kept}
+    return kept_by(child, vit_part)
 
 
 @styled

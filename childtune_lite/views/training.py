@@ -27,6 +27,11 @@ def training_progress_view(run) -> View:
             f"run has recipe={result.recipe!r} and record_every={every}: this view shows recipe 'F' with its gradients "
             "recorded, record_every=1 or more"
         )
+    if every >= run.total:
+        raise ValueError(
+            f"run has record_every={every} and {run.total} steps, so one record: a player needs two. Take a smaller "
+            "record_every, or more steps"
+        )
 
     def draw(statistic: str, at: int):
         steps, records = result.steps[: at + every], result.gradients[: at // every + 1]

@@ -5,17 +5,12 @@ import math
 
 import torch
 
-from ..style import BLUE, BROWN, GREEN, ORANGE, PINK, SEQUENTIAL, styled
-from ..updates import ellipse
+from ..style import BLUE, PINK, SEQUENTIAL, styled
+from ..updates import KEPT, ellipse
 from .canvas import canvas, place, ticks
 
 _SHOWN = 1500  # points of a cloud that are drawn
-_KINDS = (  # what the mask kept of the pair: label, colour, marker, its size
-    ("both kept", BLUE, "o", 2.6),
-    ("only weight 1 kept", ORANGE, "s", 2.8),
-    ("only weight 2 kept", GREEN, "^", 3.2),
-    ("neither kept", BROWN, "X", 3.4),
-)
+_SIZES = (2.6, 2.8, 3.2, 3.4)  # of the markers of KEPT
 _REACH = [m * 10.0**e for e in range(-2, 4) for m in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)]
 _MAP = (-3.6, 8.4, -4.2, 4.2)  # the part of the landscape that is shown
 
@@ -38,7 +33,7 @@ def cloud_panels(updates, kept, mean, covariance, title: str):
     axis.plot((-reach, reach, math.nan, 0, 0), (0, 0, math.nan, -reach, reach), color="#CCCCCC", linewidth=0.8)
     points, (first, second) = updates[:_SHOWN], kept[:_SHOWN].T
     kinds = (first & second, first & ~second, ~first & second, ~first & ~second)
-    for (_, color, marker, size), kind in reversed(list(zip(_KINDS, kinds, strict=True))):  # the rarest on top
+    for (_, color, marker), size, kind in reversed(list(zip(KEPT, _SIZES, kinds, strict=True))):  # the rarest on top
         chosen = points[kind]
         if len(chosen) and not chosen.any():  # all at 0: one mark says it better than a thousand
             axis.plot(0, 0, marker, color=color, markersize=8, mec="white", mew=0.6, zorder=3)
@@ -73,7 +68,7 @@ def _draw_key(fig) -> None:
         ("above: measured", {"marker": "o", "color": PINK, "mec": "black", "mew": 0.5}),
         ("theorem (SGD): 2 std", {"marker": "", "linestyle": "-", "linewidth": 1.5, **line}),
         ("theorem (SGD): mean", {"marker": "+", "markersize": 11, "mew": 2, **line}),
-        *((label, {"marker": marker, "color": color, "markersize": 6, "mew": 0}) for label, color, marker, _ in _KINDS),
+        *((label, {"marker": marker, "color": color, "markersize": 6, "mew": 0}) for label, color, marker in KEPT),
     ]
     for y, (label, look) in enumerate(rows):
         axis.plot((0, 0.11, 0.22), (y, y, y), **{"linestyle": "none", "markevery": (1, 2), **look})
