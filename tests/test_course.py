@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from support import BINDER_MIB
 
 from childtune_lite import course
@@ -162,5 +163,6 @@ def test_all_solutions_execute_and_solve_their_exercises(tmp_path):
         assert printed.count(": solved") == len(groups(read(path)))
         assert "not attempted" not in printed
     measured = dict(re.findall(r"^(\d\d)_\w+\.ipynb: .* (\d+) MiB$", done.stdout, flags=re.M))
-    if measured:  # not on every system
+    # The bar is a Binder's, whose torch is the CPU build: CUDA's libraries alone hold half a GB more (2.13.0+cu130).
+    if measured and not torch.version.cuda and not torch.version.hip:  # not measured on every system
         assert {n: measured[n] for n, most in BINDER_MIB.items() if int(measured[n]) >= most} == {}, done.stdout
