@@ -165,4 +165,6 @@ def test_all_solutions_execute_and_solve_their_exercises(tmp_path):
     measured = dict(re.findall(r"^(\d\d)_\w+\.ipynb: .* (\d+) MiB$", done.stdout, flags=re.M))
     # The bar is a Binder's, whose torch is the CPU build: CUDA's libraries alone hold half a GB more (2.13.0+cu130).
     if measured and not torch.version.cuda and not torch.version.hip:  # not measured on every system
-        assert {n: measured[n] for n, most in BINDER_MIB.items() if int(measured[n]) >= most} == {}, done.stdout
+        # One run is some percent from another. The notes that the README shows keep the bar itself (test_binder.py).
+        high = {n: measured[n] for n, most in BINDER_MIB.items() if int(measured[n]) >= 1.05 * most}
+        assert high == {}, done.stdout
