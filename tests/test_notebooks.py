@@ -1,7 +1,6 @@
 """The notebooks as files: how they are stored, how they are written, and that the strict comparison really compares."""
 
 import ast
-import itertools
 import json
 import re
 import statistics
@@ -14,6 +13,7 @@ import nbformat
 import pytest
 
 from childtune_lite.course_cells import tag_of
+from childtune_lite.executed import in_whole_streams
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -98,8 +98,19 @@ def test_nothing_is_stored_that_hides_a_picture_or_grows_the_file(path):
             assert not [kind for kind in kinds if "widget" in kind], f"cell {cell.id}: a widget hides its picture"
             assert "[Widget]" not in kinds.get("text/plain", "") or "image/png" in kinds
         streams = [output.get("name") for output in cell.outputs]  # None for what is not a stream
-        cut = [one for one, other in itertools.pairwise(streams) if one is not None and one == other]
+        cut = [one for one, other in pairwise(streams) if one is not None and one == other]
         assert not cut, f"cell {cell.id}: what it printed is stored in pieces"
+
+
+def test_pieces_of_a_stream_are_joined_and_what_lies_between_stays_there():
+    out, err = (
+        [nbformat.v4.new_output("stream", name=name, text=text) for text in "ab"] for name in ("stdout", "stderr")
+    )
+    picture = nbformat.v4.new_output("display_data")
+    whole = in_whole_streams([*out, *err, picture, nbformat.v4.new_output("stream", name="stderr", text="c")])
+    assert [(o.get("name"), o.get("text")) for o in whole] == [
+        ("stdout", "ab"), ("stderr", "ab"), (None, None), ("stderr", "c"),
+    ]  # fmt: skip
 
 
 @every_notebook
